@@ -144,8 +144,6 @@ class Reader:
         for _ in range(MAX_CHUNKS):
             if self._data[offset : offset + 1] == _TILE:
                 return None, offset
-            if offset == len(self._data) and self.header.tile_count == 1:
-                return None, offset
             kind, payload, offset = unpack_chunk(self._data, offset, "a chunk before the tiles")
             if kind == _INDEX:
                 return payload, offset

@@ -16,7 +16,7 @@ from typing import Any
 
 import constriction
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bitstream.errors import FormatError
 
@@ -70,38 +70,39 @@ class Tables:
     Raises ValueError on anything else.
     """
 
-    def __init__(self, counts: Sequence[NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]) -> None:
+    def __init__(self, counts: Sequence[ArrayLike] | NDArray[np.integer[Any]]) -> None:
         if not 1 <= len(counts) <= MAX_TABLES:
             raise ValueError(f"there can be 1 .. {MAX_TABLES} tables, not {len(counts)}")
-        self._counts = [np.ones(0, np.int64)]
-        self._counts += [_checked(table, np.asarray(counts[table])) for table in range(1, len(counts))]
+        self.counts = [np.zeros(0, np.int64)]
+        """The counts: int64, each of shape (2 * L + 2,); empty for table 0."""
+        self.counts += [_checked(table, np.asarray(counts[table])) for table in range(1, len(counts))]
         self._models: list[Any] = [None] * len(counts)
-        self.radii = np.array([0] + [(row.size - 2) // 2 for row in self._counts[1:]], np.int32)
+        self.radii = np.array([0] + [(row.size - 2) // 2 for row in self.counts[1:]], np.int32)
         """Radius of each table: int32, shape (number of tables,); 0 for table 0."""
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self.counts)
 
     def model(self, table: int) -> Any:
         """Return the `constriction` model of `table` (1 or more), made when it is first needed."""
         model = self._models[table]
         if model is None:
-            model = self._models[table] = _model(self._counts[table])
+            model = self._models[table] = _model(self.counts[table])
         return model
 
     @cached_property
     def _costs(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Bits of every entry of every table, end to end, and where each table begins."""
         rows = [np.zeros(1)]
-        rows += [PRECISION - np.log2(quantised_weights(row)) for row in self._counts[1:]]
+        rows += [PRECISION - np.log2(quantised_weights(row)) for row in self.counts[1:]]
         starts = np.cumsum([0] + [row.size for row in rows[:-1]])
         return np.concatenate(rows), starts
 
     def estimate_bits(self, symbols: NDArray[np.int32], indices: NDArray[np.uint8]) -> float:
         """Return the ideal cost of `symbols` under the tables `indices` (both of shape (n,)) in bits.
 
-        It is the cost at the coder's own 24-bit probabilities, escapes included; a stream takes at most 64 bits
-        more. Raises ValueError where `encode` does.
+        It is the cost at the coder's own 24-bit probabilities, escapes included; a whole stream takes at most
+        about 8 bytes more. Raises ValueError where `encode` does.
         """
         symbols, indices = _checked_pass(symbols, indices, self)
         costs, starts = self._costs
@@ -143,8 +144,8 @@ def encode(passes: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8]]], tables
 
 def _push(coder: Any, symbols: NDArray[np.int32], indices: NDArray[np.uint8], tables: Tables) -> None:
     """Push one pass: the reverse of `Decoder.decode`."""
-    order, groups = _group(indices)
-    values, radii = symbols[order], tables.radii[indices[order]]
+    order, radii, groups = _group(indices, tables)
+    values = symbols[order]
     if order.size < symbols.size:
         _check_surely_zero(symbols[indices == 0])
     columns = values + radii
@@ -182,11 +183,10 @@ class Decoder:
         Raises FormatError on a value that no encoder writes, ValueError on an index without a table.
         """
         indices = _checked_indices(indices, self._tables)
-        order, groups = _group(indices)
+        order, radii, groups = _group(indices, self._tables)
         values = np.empty(order.size, np.int32)
         for table, start, stop in groups:
             values[start:stop] = self._coder.decode(self._tables.model(table), stop - start)
-        radii = self._tables.radii[indices[order]]
         values -= radii
         outside = np.flatnonzero(values > radii)
         if outside.size:
@@ -213,19 +213,21 @@ class Decoder:
 
 
 def _group(
-    indices: NDArray[np.uint8],
-) -> tuple[NDArray[np.int64], list[tuple[int, int, int]]]:
+    indices: NDArray[np.uint8], tables: Tables
+) -> tuple[NDArray[np.int64], NDArray[np.int32], list[tuple[int, int, int]]]:
     """Sort a pass by table, stably, without table 0.
 
-    Returns the positions in sorted order, int64, and for each table that occurs (table, start, stop): its
-    range in that order.
+    Returns the positions in sorted order, int64, the radius of each, int32, and for each table that occurs
+    (table, start, stop): its range in that order.
     """
-    sizes = np.bincount(indices, minlength=1)
+    sizes = np.bincount(indices, minlength=len(tables))
     order = np.argsort(indices, kind="stable")[sizes[0] :]
-    stops = np.cumsum(sizes[1:])
-    present = np.flatnonzero(sizes[1:])
-    starts = (stops - sizes[1:])[present].tolist()
-    return order, list(zip((present + 1).tolist(), starts, stops[present].tolist(), strict=True))
+    sizes[0] = 0
+    radii = np.repeat(tables.radii, sizes)
+    stops = np.cumsum(sizes)
+    present = np.flatnonzero(sizes)
+    starts = (stops - sizes)[present]
+    return order, radii, list(zip(present.tolist(), starts.tolist(), stops[present].tolist(), strict=True))
 
 
 def _split_escapes(

@@ -43,9 +43,9 @@ def unpack_fixed(
 ) -> NDArray[np.uint16]:
     """Undo `pack_fixed`: return `count` symbols, uint16, shape (count,).
 
-    `bits` is one width for all, or shape (count,). Memory follows `count`, which is checked against `len(data)`
-    first where there is one width. Raises FormatError if the data are not exactly `count` symbols and zero
-    padding, ValueError on a width out of range.
+    `bits` is one width for all, or shape (count,). Memory follows `count`, which is checked against
+    `len(data)` first where there is one width. Raises FormatError if the data are not exactly `count`
+    symbols and zero padding, ValueError on a width out of range.
     """
     if isinstance(bits, int) and count * bits > 8 * len(data):
         raise FormatError(f"{count} codes of {bits} bits do not fit {len(data)} bytes: the file is damaged")
