@@ -26,10 +26,12 @@ def pack_fixed(symbols: NDArray[np.integer[Any]], bits: int | NDArray[np.integer
     '2103'
     """
     symbols = np.asarray(symbols)
-    if symbols.ndim != 1:
-        raise ValueError(f"symbols are one-dimensional, not of shape {symbols.shape}")
+    if symbols.ndim != 1 or not np.issubdtype(symbols.dtype, np.integer):
+        raise ValueError(f"symbols are one-dimensional integers, not {symbols.dtype} of {symbols.shape}")
     widths = _widths(bits, symbols.size)
-    bad = (symbols < 0) | (symbols >> widths != 0)
+    # Unsigned numbers beyond int64 turn negative here, and are refused like them.
+    signed = symbols.astype(np.int64)
+    bad = (signed < 0) | (signed >> widths != 0)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise ValueError(f"symbol {first} is {symbols[first]}, which does not fit {widths[first]} bits")

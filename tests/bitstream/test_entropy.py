@@ -213,7 +213,7 @@ def test_wrong_passes() -> None:
     with pytest.raises(ValueError, match="uint8"):
         encode([(ints(0), ints(1))], SMALL)  # type: ignore[list-item]
     with pytest.raises(ValueError, match="int32"):
-        encode([(np.zeros(1, np.int64), bytes_(1))], SMALL)  # type: ignore[list-item]
+        encode([(np.zeros(1, np.int64), bytes_(1))], SMALL)
 
 
 @pytest.mark.parametrize(

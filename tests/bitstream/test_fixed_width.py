@@ -42,6 +42,10 @@ def test_wrong_symbols_and_widths() -> None:
         pack_fixed(np.array([-1]), 3)
     with pytest.raises(ValueError, match="one-dimensional"):
         pack_fixed(np.zeros((2, 2), int), 3)
+    with pytest.raises(ValueError, match="integers, not float64"):
+        pack_fixed(np.array([1.0]), 3)
+    with pytest.raises(ValueError, match="does not fit"):
+        pack_fixed(np.array([2**64 - 1], np.uint64), 16)
     for bits in (0, 17, np.array([1, 17]), np.array([0, 1])):
         with pytest.raises(ValueError, match=r"1 \.\. 16 bits"):
             pack_fixed(np.array([1, 1]), bits)
