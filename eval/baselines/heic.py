@@ -1,0 +1,51 @@
+"""HEIC (HEVC intra) as x265 writes it through libheif and pillow-heif."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from eval.baselines.pillow_codec import PillowCodec
+from eval.series import Series
+
+
+@dataclass(frozen=True)
+class HeicCodec(PillowCodec):
+    """HEIC with x265 at libheif's defaults.
+
+    - 4:2:0 as phones write it, and 4:4:4 as a second curve.
+    - libheif chooses x265's tuning ('ssim'); `quality` and `chroma` are what is set here.
+    """
+
+    name: ClassVar[str] = "heic"
+    format: ClassVar[str] = "HEIF"
+    keeps_grey: ClassVar[bool] = False
+    quality: int = 50
+    subsampling: Literal["4:2:0", "4:2:2", "4:4:4"] = "4:2:0"
+
+    def options(self) -> dict[str, Any]:
+        """Return what is passed to `Image.save`."""
+        return {"quality": self.quality, "chroma": int(self.subsampling.replace(":", ""))}
+
+    def load_plugin(self) -> None:
+        """Register pillow-heif with Pillow; raises `ImportError` if it is not installed."""
+        try:
+            importlib.import_module("pillow_heif").register_heif_opener()
+        except ImportError as error:
+            raise ImportError(f"{error}: pip install pillow-heif") from error
+
+    @property
+    def backend(self) -> str:
+        """Versions of libheif and of the encoder in it."""
+        self.load_plugin()
+        told = importlib.import_module("pillow_heif").libheif_info()
+        return f"libheif {told['libheif']}, {told['HEIF'] or 'no HEVC encoder'}"
+
+
+_LADDER = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 66, 72, 80)
+
+SERIES = (
+    Series("heic", HeicCodec, "quality", _LADDER),
+    Series("heic-444", HeicCodec, "quality", _LADDER, {"subsampling": "4:4:4"}),
+)

@@ -1,0 +1,47 @@
+"""JPEG XL as libjxl writes it through pillow-jxl-plugin."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from eval.baselines.pillow_codec import PillowCodec
+from eval.series import Series
+
+
+@dataclass(frozen=True)
+class JxlCodec(PillowCodec):
+    """Lossy JPEG XL (VarDCT in XYB).
+
+    - Its encoder steers by a perceptual distance and has no PSNR mode: a curve in PSNR understates it.
+    - `effort=7`, the default of libjxl.
+    - The plugin knows `quality`, not `distance`: an unknown option is ignored there without a word.
+    """
+
+    name: ClassVar[str] = "jxl"
+    format: ClassVar[str] = "JXL"
+    quality: int = 75
+    effort: int = 7
+    threads: int = 1
+
+    def options(self) -> dict[str, Any]:
+        """Return what is passed to `Image.save`."""
+        return {"quality": self.quality, "effort": self.effort, "num_threads": self.threads}
+
+    def load_plugin(self) -> None:
+        """Import pillow-jxl-plugin, which registers itself; raises `ImportError` if it is not installed."""
+        try:
+            importlib.import_module("pillow_jxl")
+        except ImportError as error:
+            raise ImportError(f"{error}: pip install pillow-jxl-plugin") from error
+
+    @property
+    def backend(self) -> str:
+        """The plugin's version: it carries its own libjxl and does not tell which."""
+        self.load_plugin()
+        return f"pillow-jxl-plugin {importlib.metadata.version('pillow-jxl-plugin')}"
+
+
+SERIES = (Series("jxl", JxlCodec, "quality", (3, 6, 10, 16, 24, 34, 45, 56, 66, 75, 83, 89, 93, 96)),)

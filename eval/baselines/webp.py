@@ -1,0 +1,32 @@
+"""Lossy WebP as libwebp writes it through Pillow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from eval.baselines.pillow_codec import PillowCodec
+from eval.series import Series
+
+
+@dataclass(frozen=True)
+class WebpCodec(PillowCodec):
+    """Lossy WebP.
+
+    - `method=6`, the slowest and densest search.
+    - Always 4:2:0 (the format knows nothing else), which bounds its PSNR on saturated pictures.
+    """
+
+    name: ClassVar[str] = "webp"
+    format: ClassVar[str] = "WEBP"
+    feature: ClassVar[str] = "webp"
+    keeps_grey: ClassVar[bool] = False
+    quality: int = 75
+    method: int = 6
+
+    def options(self) -> dict[str, Any]:
+        """Return what is passed to `Image.save`."""
+        return {"quality": self.quality, "method": self.method}
+
+
+SERIES = (Series("webp", WebpCodec, "quality", (0, 2, 5, 10, 18, 28, 40, 52, 64, 75, 83, 89, 94, 98, 100)),)

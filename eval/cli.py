@@ -1,0 +1,19 @@
+"""The command `python -m eval`: a group; one file a command in `eval.commands`."""
+
+from __future__ import annotations
+
+import click
+
+from eval.commands.rd import rd
+from eval.commands.report import report
+from eval.commands.table1 import table1
+from eval.commands.timing import timing
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Measure codecs, ours and others', and show what was measured."""
+
+
+for command in (rd, report, table1, timing):
+    main.add_command(command)

@@ -1,0 +1,66 @@
+"""`python -m eval table1`: Table 1 of the Neural Collage paper, its numbers beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+
+from eval import aggregate, bd, catalogue, published
+from eval.aggregate import MeanPoint
+from eval.commands.options import data_options, out_option, split, told
+from eval.commands.rd import rd
+from eval.store import read_rows
+
+ALSO = ("collage", "jpeg", "webp", "jpeg2000-psnr", "avif-420-s4")
+"""Series that the paper does not have, at its rates."""
+
+
+@click.command()
+@data_options("dota-val")
+@out_option
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes at work.")
+@click.pass_context
+def table1(
+    context: click.Context, data: str, data_root: Path | None, limit: int, specs: str, out: Path, jobs: int
+) -> None:
+    """Re-run Table 1 of the Neural Collage paper and print its numbers beside ours.
+
+    Ours are read off the mean curve (mean rate and mean PSNR over the pictures at each setting) at the paper's
+    rates. The pictures are the project's held-out ones, not the paper's, which it does not name: compare the
+    differences between methods, not the numbers. `--codecs default` means the paper's rows and a few anchors.
+    """
+    rows = published.table1()
+    labels = [*(row.series for row in rows), *ALSO] if specs == "default" else split(specs)
+    present = [label for label in labels if label in catalogue.known()]
+    asked = {"data": data, "data_root": data_root, "limit": limit, "specs": ";".join(present), "out": out}
+    context.invoke(rd, **asked, jobs=jobs, psnr_only=True)
+    with told():
+        found = aggregate.curves(read_rows(out))
+    means = {label: aggregate.mean_curve(found[label]) for label in labels if label in found}
+    click.echo(f"\n{'PSNR in dB at bits a pixel':27}{'published':>24}{'here':>24}")
+    for row in rows:
+        note = "" if row.rates_known else "   (its own rates are not recorded: set at the first row's)"
+        click.echo(f"{row.method:27}{_cells(row.rates, row.psnr)}{_ours(means, row.series, row.rates)}{note}")
+    for label in labels:
+        if label not in {row.series for row in rows}:
+            click.echo(f"{label:27}{'':24}{_ours(means, label, rows[0].rates)}")
+
+
+def _ours(means: Mapping[str, Sequence[MeanPoint]], label: str, rates: Sequence[float]) -> str:
+    if label not in means:
+        return f"{'not part of this version':>24}"
+    points = means[label]
+    through = bd.curve([one.bpp for one in points], [one.psnr for one in points], window=None)
+    return _cells(rates, bd.value_at(through, np.array(rates)).tolist())
+
+
+def _cells(rates: Sequence[float], values: Sequence[float]) -> str:
+    """Return '31.30 at 0.13'-like cells, 24 columns wide; a rate that the curve does not reach is a dash."""
+    told = (
+        f"{'-':>5} @{rate:4.2f}" if value != value else f"{value:5.2f} @{rate:4.2f}"
+        for rate, value in zip(rates, values, strict=True)
+    )
+    return f"{'  '.join(told):>24}"

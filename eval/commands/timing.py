@@ -1,0 +1,114 @@
+"""`python -m eval timing`: what encoding and decoding cost, in the manner of the Neural Collage paper's Figure 6."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from statistics import fmean
+
+import click
+
+from eval import facts
+from eval.commands.options import chosen_series, data_options, out_option, pictures, told
+from eval.measure import Task
+from eval.probe import Probe, Timing, run
+from eval.report.figures import timing_figure
+from eval.series import Knob
+from eval.store import write_json
+
+
+@click.command()
+@data_options("dota-val")
+@out_option
+@click.option("--repeats", type=click.IntRange(1), default=5, help="Runs of which the median is taken.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Cores that each codec may use.")
+@click.option("--points", type=click.IntRange(1), default=3, help="Settings of each series, spread over its own.")
+@click.option("--no-memory", is_flag=True, help="Leave the peak memory out.")
+def timing(
+    data: str,
+    data_root: Path | None,
+    limit: int,
+    specs: str,
+    out: Path,
+    repeats: int,
+    threads: int,
+    points: int,
+    no_memory: bool,
+) -> None:
+    """Measure seconds and memory, one codec at a time.
+
+    Leave the machine alone meanwhile. In the folder of the results: timing.csv, timing.json and figures.
+    """
+    with told():
+        chosen, left_out = chosen_series(specs)
+        found = pictures(data, data_root, limit)
+        probes = [
+            Probe(Task(spec, series.label, value, picture), repeats, threads, not no_memory)
+            for spec, series in chosen
+            for value in spread(series.values, points)
+            for picture in found.pictures
+        ]
+        out.mkdir(parents=True, exist_ok=True)
+        with click.progressbar(probes, label="timing", show_pos=True) as bar:
+            timings = [run(probe) for probe in bar]
+        _write_csv(out / "timing.csv", timings)
+        conditions = {"repeats": repeats, "threads": threads, "machine": facts.machine()}
+        rows = means(timings)
+        write_json(
+            out / "timing.json",
+            {"data": found.name, **conditions, "versions": facts.versions(), "left_out": left_out, "means": rows},
+        )
+        timing_figure(rows, out, f"{threads} thread{'s' * (threads > 1)}, {conditions['machine']['processor']}")
+    click.echo(_table(rows))
+    for one in timings:
+        if one.error:
+            click.echo(f"failed: {one.label} at {one.value:g} on {one.image}: {one.error}", err=True)
+
+
+def spread(values: Sequence[Knob], points: int) -> list[Knob]:
+    """Return `points` of `values`, evenly spread and inside the ends.
+
+    >>> spread((0, 1, 2, 3, 4, 5, 6, 7), 3)
+    [1, 4, 6]
+    """
+    if points >= len(values):
+        return list(values)
+    return [values[int((number + 0.5) * len(values) / points)] for number in range(points)]
+
+
+def means(timings: list[Timing]) -> list[dict[str, float | str]]:
+    """Return the mean over the pictures of every number, a row for each series and setting that succeeded."""
+    groups: dict[tuple[str, float], list[Timing]] = defaultdict(list)
+    for one in timings:
+        if not one.error:
+            groups[one.label, one.value].append(one)
+    numbers = [one.name for one in fields(Timing) if one.name not in ("image", "label", "value", "error")]
+    return [
+        {
+            "label": label,
+            "value": value,
+            "images": len(group),
+            **{name: fmean(getattr(one, name) for one in group) for name in numbers},
+        }
+        for (label, value), group in groups.items()
+    ]
+
+
+def _write_csv(path: Path, timings: list[Timing]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [one.name for one in fields(Timing)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(one) for one in timings)
+
+
+def _table(rows: list[dict[str, float | str]]) -> str:
+    heads = ("bpp", "load_s", "encode_s", "decode_s", "encode_mib", "decode_mib")
+    lines = [f"{'series':24}{'setting':>9}" + "".join(f"{head:>12}" for head in heads)]
+    for row in rows:
+        lines.append(
+            f"{row['label']:24}{row['value']:>9}" + "".join(f"{float(row[head]):12.3f}" for head in heads)
+        )
+    return "\n".join(lines)

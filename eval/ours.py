@@ -1,0 +1,15 @@
+"""The curves of the project's own codecs. One that the registry cannot give is left out of a run."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from collagecodec.codecs import registry
+from eval.series import Series
+
+_QUALITIES = tuple(map(float, (2, 6, 10, 16, 22, 28, 35, 42, 50, 58, 66, 74, 82, 90, 96)))
+
+SERIES = (
+    Series("collage", partial(registry.get, "collage"), "quality", _QUALITIES),
+    Series("collage-e0", partial(registry.get, "collage"), "quality", _QUALITIES, {"effort": 0}),
+)

@@ -1,0 +1,98 @@
+"""Figures for papers, as PNG and SVG, with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.aggregate import MeanPoint
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AXES = {
+    "psnr": "PSNR, RGB (dB)",
+    "psnr_y": "PSNR, luma (dB)",
+    "ms_ssim_db": "MS-SSIM (dB)",
+    "ssim": "SSIM",
+}
+# Okabe & Ito's colours, told apart by colour-blind readers too; after eight of them the dashes change.
+COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c6bb1")
+_DASHES = ("-", "--", ":", "-.")
+_MARKS = "osD^vPX*"
+_RATES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+def rd_figures(
+    curves: Mapping[str, Sequence[MeanPoint]], out: Path, title: str, published: Sequence[Mapping[str, Any]] = ()
+) -> list[Path]:
+    """Draw one figure a metric of the mean curves; return the files written.
+
+    `published`: series of other papers, each with `label` and `points`, pairs of bits a pixel and dB; they are
+    drawn thin into the figure of the PSNR.
+    """
+    written = []
+    for metric, name in AXES.items():
+        figure, axes = _figure()
+        for number, (label, points) in enumerate(curves.items()):
+            axes.plot([one.bpp for one in points], [getattr(one, metric) for one in points], label=label, **_style(number))
+        for one in published if metric == "psnr" else ():
+            axes.plot(*zip(*one["points"], strict=True), label=one["label"], color="0.6", lw=0.8, marker=".")
+        axes.set_xscale("log")
+        axes.set_xlim(0.04, 2)
+        axes.set_xticks(_RATES, [f"{rate:g}" for rate in _RATES])
+        axes.minorticks_off()
+        axes.set(xlabel="bits per pixel", ylabel=name, title=title)
+        written += _save(figure, axes, out, f"rd_{metric}")
+    return written
+
+
+def timing_figure(rows: Iterable[Mapping[str, Any]], out: Path, title: str) -> list[Path]:
+    """Draw seconds a megapixel of encoding and of decoding against the rate; return the files written.
+
+    `rows`: mappings with label, bpp, megapixels, encode_s and decode_s.
+    """
+    written = []
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    for cost in ("encode", "decode"):
+        figure, axes = _figure()
+        for number, label in enumerate(labels):
+            points = sorted(
+                (row["bpp"], row[f"{cost}_s"] / row["megapixels"]) for row in rows if row["label"] == label
+            )
+            axes.plot(*zip(*points, strict=True), label=label, **_style(number))
+        axes.set(xscale="log", yscale="log", xlabel="bits per pixel", title=title)
+        axes.set_ylabel(f"seconds per megapixel to {cost}")
+        written += _save(figure, axes, out, f"timing_{cost}")
+    return written
+
+
+def _figure() -> tuple[Figure, Axes]:
+    # The object interface: pyplot would keep every figure alive and choose a window system.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "ls": _DASHES[number // len(COLOURS) % len(_DASHES)],
+        "marker": _MARKS[number % len(_MARKS)],
+        "ms": 3.5,
+        "lw": 1.4,
+    }
+
+
+def _save(figure: Figure, axes: Axes, out: Path, name: str) -> list[Path]:
+    axes.grid(alpha=0.3, lw=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+    paths = [out / f"{name}.{suffix}" for suffix in ("png", "svg")]
+    for path in paths:
+        # Without a date the same numbers make the same file.
+        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return paths

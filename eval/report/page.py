@@ -1,0 +1,77 @@
+"""The page: a template, its style and scripts, and the measured numbers, put together into one HTML file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.measure import Row
+from eval.metrics import decibels
+from eval.report.figures import AXES, COLOURS
+
+_HERE = Path(__file__).parent
+_SCRIPTS = ("dom.js", "chart.js", "tables.js", "viewer.js", "main.js")
+
+
+def build(
+    rows: Sequence[Row],
+    run: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    timing: Mapping[str, Any],
+    published: Sequence[Mapping[str, Any]],
+    scenes: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return the page as text.
+
+    `rows`, `run` and `summary` are those of a run; `timing` is the content of timing.json or empty, `published`
+    the series of other papers on these pictures, `scenes` the crops of `eval.report.crops.make`.
+    """
+    data = {
+        "run": run,
+        "summary": summary,
+        "timing": timing,
+        "published": published,
+        "scenes": scenes,
+        "axes": AXES,
+        "colours": COLOURS,
+        "rows": [_row(row) for row in rows],
+    }
+    parts = {
+        "title": f"Rate and distortion on {run['data']}",
+        "style": _read("style.css"),
+        "script": "\n".join(_read(name) for name in _SCRIPTS),
+        "data": _embedded(data),
+    }
+    page = _read("template.html")
+    for name, text in parts.items():
+        page = page.replace(f"<!--{name}-->", text, 1)
+    return page
+
+
+def _row(row: Row) -> dict[str, Any]:
+    numbers = ("value", "bpp", "psnr", "psnr_y", "ssim", "encode_s", "decode_s")
+    return {
+        "image": row.image,
+        "label": row.label,
+        "status": row.status,
+        "error": row.error,
+        "bytes": row.bytes,
+        **{name: _number(getattr(row, name)) for name in numbers},
+        "ms_ssim_db": _number(decibels(row.ms_ssim)) if row.ms_ssim == row.ms_ssim else None,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+def _embedded(data: Any) -> str:
+    """JSON that may stand inside a script element: no '<', so no text can end the element."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
