@@ -71,7 +71,7 @@ def ssim(original: Image8, decoded: Image8) -> float:
 
     if min(original.shape[:2]) < _SMALLEST_SSIM:
         return math.nan
-    value = structural_similarity(
+    value = structural_similarity(  # type: ignore[no-untyped-call]
         original.astype(np.float32),
         decoded.astype(np.float32),
         data_range=PEAK,

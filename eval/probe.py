@@ -1,9 +1,9 @@
 """Times and memory of one codec, each taken in a fresh process of its own.
 
-- **Seconds**: the median of several runs after one that is not counted, by the wall clock, the picture in memory
-  before and after, the file as bytes in memory.
-- **Load**: the first encoding and decoding of a 64x64 picture, imports and model included. It is told apart and
-  is in no other number.
+- **Seconds**: the median of several runs after one that is not counted, by the wall clock, from and to
+  arrays and bytes in memory.
+- **Load**: the first encoding and decoding of a 64x64 picture, imports and model included; it is in no
+  other number.
 - **Memory**: the largest resident set that the process reached (VmHWM of Linux) beyond what it held with the
   picture loaded and the codec imported. `ru_maxrss` is of no use here, since a child inherits its parent's;
   tracemalloc does not see what C libraries allocate.
@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Timing:
-    """Costs of a series at one setting on one picture: seconds, and peak memory in MiB beyond the picture's."""
+    """Costs of a series at one setting on one picture: seconds, and peaks in MiB beyond the picture's."""
 
     image: str
     label: str

@@ -1,4 +1,4 @@
-"""What others have published, from `published.toml`: their numbers beside source, date and way of counting."""
+"""What others have published, from `published.toml`: numbers beside source, date and way of counting."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 class TableRow:
     """A row of the Neural Collage paper's Table 1: PSNR in dB at two rates in bits a pixel.
 
-    `series` is the label of the series to be set beside it, `rates_known` whether the paper's rates of this row
-    are recorded.
+    `series` is the label of the series to be set beside it, `rates_known` whether the paper's rates of this
+    row are recorded.
     """
 
     method: str
@@ -39,6 +39,8 @@ def table1() -> list[TableRow]:
     rows = _content()["table1"]["row"]
     usual = rows[0]["rates"]
     return [
-        TableRow(row["method"], row["series"], tuple(row.get("rates", usual)), tuple(row["psnr"]), "rates" in row)
+        TableRow(
+            row["method"], row["series"], tuple(row.get("rates", usual)), tuple(row["psnr"]), "rates" in row
+        )
         for row in rows
     ]

@@ -42,7 +42,7 @@ class Journal:
 
     @property
     def rows(self) -> list[Row]:
-        """The measurements, each once: a later row of the same picture, series and settings replaces an earlier."""
+        """The measurements: of those of one picture, series and settings, the latest."""
         return list(self._rows.values())
 
     def has(self, row: Row) -> bool:

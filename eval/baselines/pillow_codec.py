@@ -14,7 +14,7 @@ from collagecodec.codecs.base import Codec, Image8, Region
 
 @dataclass(frozen=True)
 class PillowCodec(Codec):
-    """Abstract: a format of Pillow or of one of its plugins. No metadata is written: every byte is picture."""
+    """Abstract: a format of Pillow or of one of its plugins. Metadata is not written."""
 
     format: ClassVar[str]
     feature: ClassVar[str] = ""

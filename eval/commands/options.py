@@ -25,8 +25,8 @@ def data_options(default: str | None = None) -> Callable[[F], F]:
                 "--codecs",
                 "specs",
                 default="default",
-                help="Series, with commas or semicolons between: labels, patterns ('avif-*'), 'default', 'all', "
-                "a label with changed settings ('collage@effort=5,quality=20/60;jpeg'), a file with a SERIES.",
+                help="Series, commas or semicolons between: labels, patterns ('avif-*'), 'default', 'all', a "
+                "label with changed settings ('collage@effort=5,quality=20/60;jpeg'), a file with a SERIES.",
             ),
             click.option(
                 "--limit", type=click.IntRange(0), default=0, help="At most so many pictures; 0 for all."
@@ -34,7 +34,7 @@ def data_options(default: str | None = None) -> Callable[[F], F]:
             click.option(
                 "--data-root",
                 type=click.Path(path_type=Path),
-                help="Where the named sets lie.  [default: $COLLAGE_DATA or ../shared/data beside the checkout]",
+                help="Where the named sets lie.  [default: $COLLAGE_DATA or ../shared/data by the checkout]",
             ),
             click.option(
                 "--data",

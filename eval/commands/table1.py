@@ -28,9 +28,10 @@ def table1(
 ) -> None:
     """Re-run Table 1 of the Neural Collage paper and print its numbers beside ours.
 
-    Ours are read off the mean curve (mean rate and mean PSNR over the pictures at each setting) at the paper's
-    rates. The pictures are the project's held-out ones, not the paper's, which it does not name: compare the
-    differences between methods, not the numbers. `--codecs default` means the paper's rows and a few anchors.
+    Ours are read off the mean curve (mean rate and mean PSNR over the pictures at each setting) at the
+    paper's rates. The pictures are the project's held-out ones, not the paper's, which it does not name:
+    compare the differences between methods, not the numbers. `--codecs default` means the paper's rows and
+    a few anchors.
     """
     rows = published.table1()
     labels = [*(row.series for row in rows), *ALSO] if specs == "default" else split(specs)

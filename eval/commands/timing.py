@@ -1,4 +1,4 @@
-"""`python -m eval timing`: what encoding and decoding cost, in the manner of the Neural Collage paper's Figure 6."""
+"""`python -m eval timing`: what coding costs, as in Figure 6 of the Neural Collage paper."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from eval.store import write_json
 @out_option
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Runs of which the median is taken.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Cores that each codec may use.")
-@click.option("--points", type=click.IntRange(1), default=3, help="Settings of each series, spread over its own.")
+@click.option(
+    "--points", type=click.IntRange(1), default=3, help="Settings of each series, spread over its own."
+)
 @click.option("--no-memory", is_flag=True, help="Leave the peak memory out.")
 def timing(
     data: str,
@@ -55,13 +57,20 @@ def timing(
         with click.progressbar(probes, label="timing", show_pos=True) as bar:
             timings = [run(probe) for probe in bar]
         _write_csv(out / "timing.csv", timings)
-        conditions = {"repeats": repeats, "threads": threads, "machine": facts.machine()}
+        machine = facts.machine()
+        conditions = {"repeats": repeats, "threads": threads, "machine": machine}
         rows = means(timings)
         write_json(
             out / "timing.json",
-            {"data": found.name, **conditions, "versions": facts.versions(), "left_out": left_out, "means": rows},
+            {
+                "data": found.name,
+                **conditions,
+                "versions": facts.versions(),
+                "left_out": left_out,
+                "means": rows,
+            },
         )
-        timing_figure(rows, out, f"{threads} thread{'s' * (threads > 1)}, {conditions['machine']['processor']}")
+        timing_figure(rows, out, f"{threads} thread{'s' * (threads > 1)}, {machine['processor']}")
     click.echo(_table(rows))
     for one in timings:
         if one.error:

@@ -35,7 +35,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Scene:
-    """One crop at one rate: the original as a data URI, and every series that comes within 10 % of the rate."""
+    """One crop at one rate: the original as a data URI, and each series that comes within 10 % of it."""
 
     image: str
     rate: float
@@ -91,13 +91,15 @@ def at_rate(
         error = _error(files[middle], image, rate)
         if abs(error) < _CLOSE:
             break
-        low, high = (middle + 1 if whole else middle, high) if error < 0 else (low, middle - 1 if whole else middle)
+        low, high = (
+            (middle + 1 if whole else middle, high) if error < 0 else (low, middle - 1 if whole else middle)
+        )
     best = min(files, key=lambda value: abs(_error(files[value], image, rate)))
     return files[best], series.codec(best).decode(files[best])
 
 
 def busiest(image: Image8, size: int) -> tuple[int, int]:
-    """Return x and y of the window of `size` pixels a side, on a grid of its half, with the steepest grey levels."""
+    """Return x and y of the window of `size` pixels a side, on a grid of its half, with most detail."""
     grey = image.mean(axis=2)
     steep = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]
     step = max(1, size // 2)
@@ -106,11 +108,15 @@ def busiest(image: Image8, size: int) -> tuple[int, int]:
         for y in range(0, max(1, image.shape[0] - size), step)
         for x in range(0, max(1, image.shape[1] - size), step)
     ]
-    return max(corners, key=lambda corner: steep[corner[1] :, corner[0] :][:size, :size].mean())
+    return max(corners, key=lambda corner: float(steep[corner[1] :, corner[0] :][:size, :size].mean()))
 
 
 def _coded(
-    series: Series, image: Image8, rate: float, points: Sequence[tuple[float, float]], window: tuple[int, int, int]
+    series: Series,
+    image: Image8,
+    rate: float,
+    points: Sequence[tuple[float, float]],
+    window: tuple[int, int, int],
 ) -> list[Coded]:
     """Return one `Coded`, or none if the series fails here or does not reach the rate."""
     x, y, size = window
@@ -122,12 +128,12 @@ def _coded(
     bpp = rate * (1 + _error(data, image, rate))
     if abs(bpp / rate - 1) > _NEAR:
         return []
-    mse = float(np.mean((image.astype(np.float32) - decoded) ** 2))
-    return [Coded(series.label, bpp, psnr(mse), _data_uri(decoded[y : y + size, x : x + size]))]
+    mse = np.mean((image.astype(np.float32) - decoded) ** 2)
+    return [Coded(series.label, bpp, psnr(float(mse)), _data_uri(decoded[y : y + size, x : x + size]))]
 
 
 def _error(data: bytes, image: Image8, rate: float) -> float:
-    return 8 * len(data) / (image.shape[0] * image.shape[1]) / rate - 1
+    return float(8 * len(data) / (image.shape[0] * image.shape[1]) / rate - 1)
 
 
 def _data_uri(crop: Image8) -> str:

@@ -26,18 +26,26 @@ _RATES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 def rd_figures(
-    curves: Mapping[str, Sequence[MeanPoint]], out: Path, title: str, published: Sequence[Mapping[str, Any]] = ()
+    curves: Mapping[str, Sequence[MeanPoint]],
+    out: Path,
+    title: str,
+    published: Sequence[Mapping[str, Any]] = (),
 ) -> list[Path]:
     """Draw one figure a metric of the mean curves; return the files written.
 
-    `published`: series of other papers, each with `label` and `points`, pairs of bits a pixel and dB; they are
-    drawn thin into the figure of the PSNR.
+    `published`: series of other papers, each with `label` and `points`, pairs of bits a pixel and dB; they
+    are drawn thin into the figure of the PSNR.
     """
     written = []
     for metric, name in AXES.items():
         figure, axes = _figure()
         for number, (label, points) in enumerate(curves.items()):
-            axes.plot([one.bpp for one in points], [getattr(one, metric) for one in points], label=label, **_style(number))
+            axes.plot(
+                [one.bpp for one in points],
+                [getattr(one, metric) for one in points],
+                label=label,
+                **_style(number),
+            )
         for one in published if metric == "psnr" else ():
             axes.plot(*zip(*one["points"], strict=True), label=one["label"], color="0.6", lw=0.8, marker=".")
         axes.set_xscale("log")
