@@ -1,0 +1,187 @@
+"""From a `.clg` file to planes: only the tiles, slices and blocks that the caller asks for.
+
+Cells, blocks and tiles: a picture of H rows has B = ceil(H / 16) block rows and B + 1 cell rows; block row j is
+covered by cell rows j and j + 1. A tile of T pixels owns T / 16 cell rows, the last one also the row left over.
+Everything is produced in bands of block rows, so that memory follows the width of the picture and the size of
+a tile, never the height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream import varint
+from bitstream.container import Header, Reader
+from bitstream.entropy import Decoder
+from collagecodec.collage.bands import widen, with_margins
+from collagecodec.collage.colour import to_levels
+from collagecodec.collage.model import DecoderModel
+from collagecodec.collage.quantiser import level_of, multipliers
+from collagecodec.errors import DamagedTileError, FormatError
+
+Planes = NDArray[np.float32]
+BAND_CELLS = 1200
+"""About so many cells are synthesised at a time: their codes and pixels fit the cache."""
+PLANE_LIMIT = 2**13
+"""Planes are clipped to +- this many 1/16 levels, which no picture reaches."""
+
+
+@dataclass
+class Layout:
+    """Cells and tiles of a picture, along both axes."""
+
+    header: Header
+    cell: int
+
+    def __post_init__(self) -> None:
+        size = self.header.tile_size
+        if size % self.cell:
+            raise FormatError(f"tiles of {size} pixels do not fit cells of {self.cell}: the file is damaged")
+        self.block_rows = -(-self.header.height // self.cell)
+        self.block_columns = -(-self.header.width // self.cell)
+        self.tile_cells = size // self.cell if size else max(self.block_rows, self.block_columns) + 1
+
+    def tile_span(self, index: int, across: bool) -> tuple[int, int]:
+        """First cell and last cell + 1 of a row (or column, `across`) of tiles."""
+        count = self.header.tiles_across if across else self.header.tiles_down
+        cells = (self.block_columns if across else self.block_rows) + 1
+        return index * self.tile_cells, cells if index + 1 == count else (index + 1) * self.tile_cells
+
+    def tiles_of(self, first: int, last: int, across: bool) -> range:
+        """Rows (columns) of tiles that own the cells first .. last - 1."""
+        count = self.header.tiles_across if across else self.header.tiles_down
+        limit = count - 1
+        return range(min(first // self.tile_cells, limit), min((last - 1) // self.tile_cells, limit) + 1)
+
+
+@dataclass
+class Picture:
+    """An opened file with its model: produces planes. `tolerate` replaces damaged tiles by mid-grey and
+    lists them in `damaged`; otherwise DamagedTileError is raised."""
+
+    reader: Reader
+    model: DecoderModel
+    tolerate: bool = False
+    damaged: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        header = self.reader.header
+        self.layout = Layout(header, self.model.dictionary.cell)
+        if len(header.params) != 2:
+            raise FormatError(f"the codec's parameters have {len(header.params)} bytes, not 2: the file is damaged")
+        self.units = int.from_bytes(header.params, "little")
+        if self.units == 0:
+            raise FormatError("the quantiser step is zero: the file is damaged")
+        self.level = level_of(self.units)
+        self.multipliers = multipliers(self.units, self.model.gains).astype(np.int32)
+        self.grey = header.channels <= 2
+        self.active = self.model.luma if self.grey else np.ones_like(self.model.luma)
+        self.plane_count = 1 if self.grey else 3
+
+    def slices_for(self, n: int) -> int:
+        """Slices that matter when cells are n samples wide: those with about the lowest n x n frequencies."""
+        count = len(self.model.prior.slices)
+        return min(count, max(1, int(n - 1).bit_length())) if n < self.model.dictionary.cell else count
+
+    def tile_codes(self, row: int, column: int, slices: int) -> NDArray[np.int32]:
+        """Codes (rows, columns, C) of one tile as whole numbers of 1/4 level."""
+        (top, bottom), (left, right) = self.layout.tile_span(row, False), self.layout.tile_span(column, True)
+        index = row * self.reader.header.tiles_across + column
+        shape = (bottom - top, right - left)
+        try:
+            _, coded = split_tile(self.reader.tile(index), self.reader.header.channels)
+            return self._decode_tile(coded, shape, slices)
+        except DamagedTileError:
+            if not self.tolerate:
+                raise
+        except FormatError as error:
+            if not self.tolerate:
+                raise DamagedTileError(index, str(error)) from error
+        if index not in self.damaged:
+            self.damaged.append(index)
+        return np.zeros((*shape, self.model.dictionary.channel_count), np.int32)
+
+    def _decode_tile(self, coded: memoryview, shape: tuple[int, int], slices: int) -> NDArray[np.int32]:
+        decoder = Decoder(coded, self.model.prior.tables)
+
+        def fetch(tables: NDArray[np.uint8]) -> NDArray[np.int32]:
+            return decoder.decode(tables.ravel()).reshape(tables.shape)
+
+        codes = self.model.prior.decode(fetch, *shape, self.level, self.active, slices)
+        if slices == len(self.model.prior.slices):
+            decoder.finish()
+        codes *= self.multipliers
+        return codes
+
+    def _cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
+        """Codes of cell rows first .. last - 1, columns left .. right - 1, one row of tiles at a time."""
+        for row in self.layout.tiles_of(first, last, False):
+            top, bottom = self.layout.tile_span(row, False)
+            keep = slice(max(first - top, 0), min(last, bottom) - top)
+            parts = []
+            for column in self.layout.tiles_of(left, right, True):
+                start, stop = self.layout.tile_span(column, True)
+                tile = self.tile_codes(row, column, slices)
+                parts.append(tile[keep, max(left - start, 0) : min(right, stop) - start])
+            yield np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+    def planes(self, n: int, rows: tuple[int, int], columns: tuple[int, int]) -> Iterator[Planes]:
+        """Unrestored planes of the block rows and columns first .. last - 1, as bands (P, h, w) of whole
+        numbers in 1/16 level, n samples to a block."""
+        (first, last), (left, right) = rows, columns
+        carry: NDArray[np.int32] | None = None
+        height = max(1, BAND_CELLS // (right - left + 1))
+        for codes in self._cell_rows(first, last + 1, left, right + 1, self.slices_for(n)):
+            stack = codes if carry is None else np.concatenate([carry, codes])
+            carry = stack[-1:].copy()
+            for start in range(0, len(stack) - 1, height):
+                yield self._blocks(stack[start : start + height + 1], n)
+
+    def _blocks(self, codes: NDArray[np.int32], n: int) -> Planes:
+        rows, columns = codes.shape[0] - 1, codes.shape[1] - 1
+        band = np.empty((self.plane_count, rows * n, columns * n), np.float32)
+        for plane in range(self.plane_count):
+            blocks = to_levels(self.model.dictionary.synthesise(plane, codes, n))
+            np.clip(blocks, -PLANE_LIMIT, PLANE_LIMIT, out=blocks)
+            shape = band[plane].reshape(rows, n, columns, n)
+            shape[...] = blocks.reshape(rows, columns, n, n).transpose(0, 2, 1, 3)
+        return band
+
+    def restored(self, rows: tuple[int, int], columns: tuple[int, int]) -> Iterator[Planes]:
+        """As `planes` at the size of the picture, corrected by the restoration."""
+        restoration, n = self.model.restoration, self.model.dictionary.cell
+        if restoration is None or self.grey:
+            yield from self.planes(n, rows, columns)
+            return
+        margin = restoration.margin
+        spare = -(-margin // n)
+        tall, above, below = _extend(rows, spare, self.layout.block_rows)
+        wide, left, right = _extend(columns, spare, self.layout.block_columns)
+        sides = (margin if left else margin - spare * n, margin if right else margin - spare * n)
+        bands = (widen(band, *sides) for band in self.planes(n, tall, wide))
+        for window in with_margins(bands, margin, (above, below), spare * n):
+            yield restoration.correct(window, self.level)
+
+
+def _extend(span: tuple[int, int], spare: int, limit: int) -> tuple[tuple[int, int], bool, bool]:
+    """A span of blocks with `spare` more on each side that does not end at the picture's border; whether it
+    does, at the start and at the end."""
+    at_start, at_end = span[0] < spare, span[1] + spare > limit
+    return (0 if at_start else span[0] - spare, limit if at_end else span[1] + spare), at_start, at_end
+
+
+def split_tile(payload: memoryview, channels: int) -> tuple[memoryview, memoryview]:
+    """Split a tile into its packed alpha plane (empty where there is none) and its coded symbols.
+
+    Raises FormatError if the length of the alpha plane does not fit.
+    """
+    if channels in (1, 3):
+        return payload[:0], payload
+    length, start = varint.unpack(payload, 0)
+    if start + length > len(payload):
+        raise FormatError("the alpha plane of a tile is longer than the tile: the file is damaged")
+    return payload[start : start + length], payload[start + length :]

@@ -1,0 +1,147 @@
+"""Models: where they are kept, how a decoder reads one.
+
+A model is a folder with `decoder-<fingerprint>.safetensors` (everything decoding needs, whole numbers only) and
+`encoder-<fingerprint>.safetensors`. The fingerprint is the first 8 bytes of the decoder file's SHA-256, in
+hexadecimal. Decoders of earlier versions stay in the folder, so that their files stay readable; the newest is
+the one that has an encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream.entropy import Tables
+from collagecodec.collage.dictionary import Dictionary, Plane
+from collagecodec.collage.integers import IntegerLayer
+from collagecodec.collage.prior import PassNetwork, Predictor, Prior, PriorSlice
+from collagecodec.collage.restoration import Restoration
+from collagecodec.errors import ModelMismatchError
+
+SEARCH_VARIABLE = "COLLAGE_MODELS"
+Tensors = dict[str, NDArray[np.generic]]
+
+
+def search_path() -> list[Path]:
+    """Folders that hold model folders: those of $COLLAGE_MODELS, then the installed ones, then a checkout's."""
+    package = Path(__file__).resolve().parent.parent
+    own = [Path(p) for p in os.environ.get(SEARCH_VARIABLE, "").split(os.pathsep) if p]
+    return [p for p in (*own, package / "_models", package.parent / "models") if p.is_dir()]
+
+
+def current(name: str) -> tuple[Path, str]:
+    """Folder and fingerprint of the newest version of a model; ModelMismatchError if it is not installed."""
+    for root in search_path():
+        for file in sorted((root / name).glob("encoder-*.safetensors")):
+            return file.parent, file.stem.removeprefix("encoder-")
+    raise ModelMismatchError(
+        f"there is no model {name!r} with an encoder; `collage models` lists those there are, "
+        f"${SEARCH_VARIABLE} adds folders to look in"
+    )
+
+
+def find_decoder(fingerprint: str) -> Path:
+    """The decoder file of a fingerprint (16 hexadecimal digits); ModelMismatchError if it is not installed."""
+    for root in search_path():
+        for file in root.glob(f"*/decoder-{fingerprint}.safetensors"):
+            return file
+    raise ModelMismatchError(
+        f"the file needs the model {fingerprint}, which is not installed: upgrade collagecodec, or put the model's "
+        f"folder below one named in ${SEARCH_VARIABLE}"
+    )
+
+
+def read_tensors(path: Path) -> Tensors:
+    """The arrays of a safetensors file whose name carries its fingerprint; ModelMismatchError if it differs."""
+    from safetensors.numpy import load
+
+    data = path.read_bytes()
+    if path.stem.startswith("decoder-") and fingerprint_of(data) != path.stem.removeprefix("decoder-"):
+        raise ModelMismatchError(f"the model file {path.name} is damaged: install it again")
+    return load(data)
+
+
+def fingerprint_of(data: bytes) -> str:
+    """First 8 bytes of the SHA-256 of a decoder file, as 16 hexadecimal digits."""
+    return hashlib.sha256(data).digest()[:8].hex()
+
+
+@dataclass(frozen=True)
+class DecoderModel:
+    """A model as a decoder uses it."""
+
+    name: str
+    fingerprint: str
+    dictionary: Dictionary
+    gains: NDArray[np.int64]
+    """Gain of every channel in 1/4096ths, (C,)."""
+    prior: Prior
+    restoration: Restoration | None
+    luma: NDArray[np.bool_]
+    """Which channels belong to the luma plane, (C,): the only ones that a grey picture codes."""
+
+
+@lru_cache(maxsize=4)
+def load_decoder(fingerprint: str) -> DecoderModel:
+    """Read a decoder by fingerprint; kept in memory afterwards."""
+    path = find_decoder(fingerprint)
+    return build_decoder(read_tensors(path), path.parent.name, fingerprint)
+
+
+def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel:
+    """Assemble a decoder from its arrays (`models/README.md` lists them)."""
+    planes = tuple(
+        Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp)) for p in range(3)
+    )
+    cell = round((planes[0].atoms.shape[1] / 4) ** 0.5)
+    channels = sum(len(p.channels) for p in planes)
+    luma = np.zeros(channels, bool)
+    luma[planes[0].channels] = True
+    depth = sum(key.startswith("restoration.") and key.endswith(".weight") for key in tensors)
+    restoration = Restoration(tuple(_layer(tensors, f"restoration.{i}") for i in range(depth))) if depth else None
+    return DecoderModel(
+        name=name,
+        fingerprint=fingerprint,
+        dictionary=Dictionary(cell, planes),
+        gains=tensors["gains"].astype(np.int64),
+        prior=_prior(tensors),
+        restoration=restoration,
+        luma=luma,
+    )
+
+
+def _layer(tensors: Tensors, name: str) -> IntegerLayer:
+    layer = IntegerLayer(
+        weight=np.ascontiguousarray(tensors[f"{name}.weight"], np.float32),
+        bias=tensors[f"{name}.bias"].astype(np.float32),
+        slope=tensors[f"{name}.slope"].astype(np.float32),
+        shift=int(tensors[f"{name}.shift"][0]),
+    )
+    layer.check_exact(128)
+    return layer
+
+
+def _prior(tensors: Tensors) -> Prior:
+    bounds = [int(b) for b in tensors["slices"]]
+    slices = []
+    for index, (first, last) in enumerate(pairwise(bounds)):
+        networks = tuple(
+            PassNetwork(*(_layer(tensors, f"prior.{index}.{number}.{part}") for part in ("near", "mix", "out")))
+            for number in range(2 if index else 3)
+        )
+        before = _layer(tensors, f"prior.{index}.before") if index else None
+        slices.append(PriorSlice(first, last, before, _layer(tensors, f"prior.{index}.own"), networks))
+    predictor = Predictor(
+        left=tensors["predict.left"].astype(np.int64),
+        diagonal=tensors["predict.diagonal"].astype(np.float64),
+        direct=tensors["predict.direct"].astype(np.float64),
+    )
+    counts = np.split(tensors["tables.counts"].astype(np.int64), np.cumsum(tensors["tables.sizes"])[:-1])
+    return Prior(tuple(slices), predictor, tensors["magnitudes"].astype(np.float32), Tables(counts))

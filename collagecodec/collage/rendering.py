@@ -1,0 +1,165 @@
+"""From planes to pixels at the size that was asked for: scale, region, colour, alpha.
+
+Codes are rendered with cells of n = 1..16 samples, the smallest n that is not smaller than what was asked for;
+any size in between is reached by a resampling in whole numbers, enlargements by resampling the planes at their
+own size. Enlarging by a fixed kernel is linear and acts on every atom alike, so this is the collage with its
+auxiliary domains evaluated on the finer grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collagecodec.collage.alpha import unpack_alpha
+from collagecodec.collage.bands import Band, resampled
+from collagecodec.collage.colour import PLANE_UNIT, grey_pixels, rgb_pixels
+from collagecodec.collage.decoding import Picture, split_tile
+from collagecodec.collage.resample import Axis
+from collagecodec.errors import DamagedTileError, FormatError, LimitError
+
+MAX_OUTPUT_SIDE = 2**24
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to render: `region` (x, y, width, height) in stored pixels, then either `scale` or `size`
+    (width, height) in pixels of the output."""
+
+    scale: Fraction = Fraction(1)
+    size: tuple[int, int] | None = None
+    region: tuple[int, int, int, int] | None = None
+
+    def resolve(self, width: int, height: int) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+        """Region and output size for a stored picture; ValueError if they make no sense, LimitError if the
+        output is too large."""
+        x, y, w, h = self.region or (0, 0, width, height)
+        if w < 1 or h < 1 or x < 0 or y < 0 or x + w > width or y + h > height:
+            raise ValueError(f"the region {x},{y},{w},{h} does not lie in the picture of {width}x{height} pixels")
+        if self.scale <= 0:
+            raise ValueError(f"the scale must be above 0, not {self.scale}")
+        size = self.size or (-(-w * self.scale // 1), -(-h * self.scale // 1))
+        if min(size) < 1:
+            raise ValueError(f"the size must be at least 1x1 pixels, not {size[0]}x{size[1]}")
+        if max(size) > MAX_OUTPUT_SIDE:
+            raise LimitError(f"{size[0]}x{size[1]} pixels: no side of a decoded picture may pass {MAX_OUTPUT_SIDE}")
+        return (x, y, w, h), (int(size[0]), int(size[1]))
+
+
+class Rendering:
+    """Bands of pixels of one request: iterate over it. `width`, `height`, `channels` describe the output."""
+
+    def __init__(self, picture: Picture, request: Request, fast: bool = False) -> None:
+        header = picture.reader.header
+        self.picture, self.fast = picture, fast
+        self.region, (self.width, self.height) = request.resolve(header.width, header.height)
+        self.channels = header.channels
+        cell = picture.model.dictionary.cell
+        ratio = max(Fraction(self.width, self.region[2]), Fraction(self.height, self.region[3]))
+        self.n = min(cell, max(1, self._natural(ratio, cell)))
+
+    def _natural(self, ratio: Fraction, cell: int) -> int:
+        """Smallest whole cell size that is not below the ratio; a size rounded up to whole pixels counts as
+        the scale that it was rounded from."""
+        n = int(ratio * cell)
+        fits = n >= 1 and self.width == -(-self.region[2] * n // cell) and self.height == -(-self.region[3] * n // cell)
+        return n if fits else -(-ratio.numerator * cell // ratio.denominator)
+
+    def __iter__(self) -> Iterator[Pixels]:
+        """Bands (h, width) or (h, width, channels) uint8 from top to bottom."""
+        colour = self._pixels(self._planes())
+        if self.channels in (1, 3):
+            yield from colour
+            return
+        alpha = self._alpha()
+        done = 0
+        for band in colour:
+            part = alpha[done : done + len(band), :, None]
+            yield np.concatenate([band if band.ndim == 3 else band[..., None], part], axis=2)
+            done += len(band)
+
+    def _axes(self, n: int, first_block: tuple[int, int], blocks: tuple[int, int]) -> tuple[Axis, Axis]:
+        """Vertical and horizontal resampling from the blocks that are rendered to the output."""
+        cell = self.picture.model.dictionary.cell
+        x, y, w, h = self.region
+        made = []
+        for start, length, count, first, number in (
+            (y, h, self.height, first_block[0], blocks[0]),
+            (x, w, self.width, first_block[1], blocks[1]),
+        ):
+            if count == -(-length * n // cell) and start * n % cell == 0:
+                length_units = count * cell
+            else:
+                length_units = length * n
+            made.append(Axis(start * n - first * n * cell, length_units, cell, count, number * n))
+        return made[0], made[1]
+
+    def _planes(self) -> Iterator[Band]:
+        picture, cell = self.picture, self.picture.model.dictionary.cell
+        x, y, w, h = self.region
+        # Three pixels on each side for the kernel that enlarges.
+        rim = 3 if self.n == cell and (self.width, self.height) != (w, h) else 0
+        rows = max(y - rim, 0) // cell, min(-(-(y + h + rim) // cell), picture.layout.block_rows)
+        columns = max(x - rim, 0) // cell, min(-(-(x + w + rim) // cell), picture.layout.block_columns)
+        if self.n == cell and not self.fast:
+            bands = picture.restored(rows, columns)
+        else:
+            bands = picture.planes(self.n, rows, columns)
+        counts = (rows[1] - rows[0], columns[1] - columns[0])
+        vertical, horizontal = self._axes(self.n, (rows[0], columns[0]), counts)
+        if vertical.plain and horizontal.plain:
+            return self._cut(bands, vertical, horizontal)
+        return resampled(bands, vertical, horizontal)
+
+    def _cut(self, bands: Iterator[Band], vertical: Axis, horizontal: Axis) -> Iterator[Band]:
+        start, left = int(vertical.first[0]), int(horizontal.first[0])
+        stop, right = start + vertical.count, left + horizontal.count
+        done = 0
+        for band in bands:
+            top, bottom = max(start - done, 0), min(stop - done, band.shape[1])
+            if top < bottom:
+                yield band[:, top:bottom, left:right]
+            done += band.shape[1]
+
+    def _pixels(self, bands: Iterator[Band]) -> Iterator[Pixels]:
+        for band in bands:
+            if len(band) == 1:
+                yield grey_pixels(band[0])
+                continue
+            pixels = np.empty((*band.shape[1:], 3), np.uint8)
+            for channel, values in enumerate(rgb_pixels(*band)):
+                pixels[..., channel] = values
+            yield pixels
+
+    def _alpha(self) -> Pixels:
+        """The alpha plane of the output: exact at scale 1, resampled like the planes elsewhere."""
+        header, (x, y, w, h) = self.picture.reader.header, self.region
+        plane = np.zeros((h, w), np.uint8)
+        for tile in range(header.tile_count):
+            left, top, width, height = header.tile_box(tile)
+            a, b = max(left, x), min(left + width, x + w)
+            c, d = max(top, y), min(top + height, y + h)
+            if a < b and c < d:
+                found = self._tile_alpha(tile, height, width)
+                plane[c - y : d - y, a - x : b - x] = found[c - top : d - top, a - left : b - left]
+        if (w, h) == (self.width, self.height):
+            return plane
+        vertical, horizontal = Axis(0, h, 1, self.height, h), Axis(0, w, 1, self.width, w)
+        values = plane[None].astype(np.float32) * PLANE_UNIT
+        found = np.concatenate([band[0] for band in resampled([values], vertical, horizontal)])
+        return np.clip(np.floor((found + PLANE_UNIT // 2) / PLANE_UNIT), 0, 255).astype(np.uint8)
+
+    def _tile_alpha(self, tile: int, height: int, width: int) -> Pixels:
+        picture = self.picture
+        try:
+            packed, _ = split_tile(picture.reader.tile(tile), self.channels)
+            return unpack_alpha(packed, height, width)
+        except FormatError as error:
+            if not picture.tolerate:
+                raise error if isinstance(error, DamagedTileError) else DamagedTileError(tile, str(error)) from error
+            return np.full((height, width), 255, np.uint8)

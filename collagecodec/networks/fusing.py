@@ -1,0 +1,37 @@
+"""Fused elementwise functions: compiled while training, plain otherwise.
+
+Long chains of elementwise operations dominate training on a CPU; compiling them makes these parts tens of
+times faster, at half a minute's cost. `collage train` turns it on where a C++ compiler is installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_enabled = False
+
+
+def enable_fusing() -> bool:
+    """Compile every `fusible` function from its next call on; False where there is no compiler to do it."""
+    global _enabled
+    _enabled = any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+    return _enabled
+
+
+def fusible(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark an elementwise tensor function as worth compiling."""
+    compiled = torch.compile(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return compiled(*args, **kwargs) if _enabled else function(*args, **kwargs)
+
+    return call

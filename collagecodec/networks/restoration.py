@@ -1,0 +1,45 @@
+"""Torch twin of the restoration (`collagecodec.collage.restoration`): a small network after the synthesis.
+
+It sees the synthesised planes two by two pixels at a time and returns a correction of them. Its integers are
+those of the prior; its picture inputs are whole pixel levels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from collagecodec.networks.integers import ACTIVATION_STEPS, IntegerLayer, LevelLine, activate, straight_through
+
+WIDTH = 32
+CORRECTION_STEPS = 16
+"""Corrections are multiples of 1/16 of a pixel level."""
+CORRECTION_RANGE = 2.0
+"""Pixel levels of correction for an output of 1."""
+
+
+class Restoration(nn.Module):
+    """Planes (B, 3, H, W) centred on 0, H and W even, to restored planes of the same shape."""
+
+    def __init__(self, width: int = WIDTH, depth: int = 4) -> None:
+        super().__init__()
+        widths = [12, *[width] * (depth - 1)]
+        self.layers = nn.ModuleList(
+            IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7)
+            for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.lines = nn.ModuleList(LevelLine(width, layer.shift) for layer in self.layers)
+        self.out = IntegerLayer(width, 12, kernel=3, shift=7)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, planes: Tensor, level: Tensor) -> Tensor:
+        """`level` (B, 1, 1, 1)."""
+        limited = planes.clamp(-128, 127)
+        whole = straight_through(torch.floor(limited + 0.5), limited)
+        x = F.pixel_unshuffle(whole, 2) / ACTIVATION_STEPS
+        for layer, line in zip(self.layers, self.lines, strict=True):
+            x = activate(layer(x) + line(level))
+        correction = F.pixel_shuffle(self.out(x), 2) * CORRECTION_RANGE
+        steps = torch.floor(correction * CORRECTION_STEPS + 0.5) / CORRECTION_STEPS
+        return planes + straight_through(steps, correction)

@@ -1,0 +1,50 @@
+"""Training task of the production codec."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from collagecodec.networks.collage import CollageNetwork
+from collagecodec.training.config import Recipe, Stage
+from collagecodec.training.data import Crops
+from collagecodec.training.initialise import initialise
+
+
+class CollageTask:
+    """Rate-distortion training over all rates at once.
+
+    Loss of a crop at quantiser step s: (bits per pixel + trade_off / s^2 * MSE) * s / 64. The last factor
+    evens out what the rates weigh, since fine steps cost many more bits than coarse ones.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        rate = recipe.options["rate"]
+        self.finest, self.coarsest = rate["steps"]
+        self.trade_off = float(rate["trade_off"])
+        torch.manual_seed(recipe.seed)
+        self.network = CollageNetwork().to(memory_format=torch.channels_last)
+
+    def prepare(self, crops: Crops) -> None:
+        """Measure scales and predictions on three batches."""
+        initialise(self.network, torch.cat([crops.at(i).float() for i in range(3)]))
+
+    def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
+        """See the class; figures are means over the batch: bpp as coded, MSE as PSNR in dB."""
+        rgb = batch.float()
+        span = math.log(self.coarsest / self.finest)
+        step = self.finest * torch.exp(torch.rand(len(rgb), device=rgb.device) * span)
+        outcome = network(rgb, step, "hypernetwork" in stage.train)
+        pixels = rgb.shape[-1] * rgb.shape[-2]
+        weight = step / 64
+        hard, soft = outcome.bits / pixels, outcome.soft_bits / pixels
+        distortion = self.trade_off / step**2 * outcome.error
+        loss = ((hard + soft + distortion) * weight).mean()
+        figures = {
+            "loss": float(((hard + distortion) * weight).mean().detach()),
+            "bpp": float(hard.mean().detach()),
+            "psnr": float((10 * torch.log10(255**2 / outcome.error.detach())).mean()),
+        }
+        return loss, figures

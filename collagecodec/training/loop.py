@@ -1,0 +1,155 @@
+"""The training loop: one script for a CPU, a GPU or many nodes (Lightning Fabric), resumable at any update.
+
+A task (`Task`) knows its network and its loss; the loop knows stages, learning rates, checkpoints, the log
+and the progress bar. Every update draws its crops and its noise from (seed, update) alone, so a run that was
+interrupted and resumed ends where an uninterrupted one does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from collagecodec.training.config import Recipe, Stage
+from collagecodec.training.data import Crops, is_held_out, list_pictures, load_rgb
+
+CHECKPOINT_EVERY = 250
+LOG_EVERY = 25
+GRADIENT_LIMIT = 1.0
+LAST_RATE = 0.02
+"""Learning rates fall along a cosine to this share of their first value in every stage."""
+
+
+class Task(Protocol):
+    """What a kind of model adds to the loop."""
+
+    network: nn.Module
+
+    def prepare(self, crops: Crops) -> None:
+        """Set starting values that are measured on the data; called once, before the first update."""
+
+    def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
+        """Loss of (B, 3, H, W) uint8 crops and the figures for the log.
+
+        `network` is `self.network` as Fabric wrapped it: it is only called, so that gradients are shared
+        between processes.
+        """
+
+
+def load_crops(recipe: Recipe, folders: Sequence[Path], batch: int) -> Crops:
+    """All training pictures of the folders, in memory."""
+    if len(folders) != len(recipe.weights):
+        raise ValueError(f"the recipe wants {len(recipe.weights)} folders (--data), {len(folders)} were given")
+    groups = [
+        ([load_rgb(p) for p in list_pictures([folder]) if not is_held_out(p)], weight)
+        for folder, weight in zip(folders, recipe.weights, strict=True)
+    ]
+    return Crops(groups, recipe.crop, batch, recipe.seed)
+
+
+def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
+    """Adam over the named children that the stage trains; freezes the others."""
+    groups = []
+    for name, child in network.named_children():
+        child.requires_grad_(name in stage.train)
+        if name in stage.train:
+            groups.append({"params": list(child.parameters()), "lr": stage.rates[name], "peak": stage.rates[name]})
+    return torch.optim.Adam(groups, betas=(0.9, 0.98))
+
+
+def rate_factor(done: int, total: int) -> float:
+    """Share of the peak learning rate: 100 updates of warm-up, then a cosine."""
+    warm = min(1.0, (done + 1) / 100)
+    return warm * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done / total)))
+
+
+class Run:
+    """One training run in one folder: checkpoint.pt, log.jsonl."""
+
+    def __init__(self, recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:
+        self.recipe, self.task, self.folder, self.fabric = recipe, task, folder, fabric
+        self.stage, self.update, self.prepared = 0, 0, False
+        self.saved_optimiser: dict[str, Any] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.task.network.to(fabric.device)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the newest state is kept."""
+        return self.folder / "checkpoint.pt"
+
+    def resume(self) -> bool:
+        """Load the newest checkpoint; False if there is none."""
+        if not self.checkpoint.exists():
+            return False
+        state = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
+        self.task.network.load_state_dict(state["network"])
+        self.stage, self.update, self.prepared = state["stage"], state["update"], True
+        self.saved_optimiser = state["optimiser"]
+        return True
+
+    def save(self, optimiser: torch.optim.Optimizer | None) -> None:
+        """Write the state atomically."""
+        if not self.fabric.is_global_zero:
+            return
+        state = {
+            "network": self.task.network.state_dict(),
+            "optimiser": optimiser.state_dict() if optimiser else None,
+            "stage": self.stage,
+            "update": self.update,
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+
+    def train(self, crops: Callable[[int], Crops], progress: Callable[[Stage, int, str], None]) -> None:
+        """Run every stage that is left. `crops(batch)` gives the data for a batch size."""
+        if not self.prepared:
+            self.task.prepare(crops(16))
+            self.prepared = True
+        while self.stage < len(self.recipe.stages):
+            stage = self.recipe.stages[self.stage]
+            self._train_stage(stage, crops(stage.batch), progress)
+            self.stage, self.update = self.stage + 1, 0
+            self.save(None)
+
+    def _train_stage(self, stage: Stage, crops: Crops, progress: Callable[[Stage, int, str], None]) -> None:
+        optimiser = optimiser_for(self.task.network, stage)
+        if self.saved_optimiser:
+            optimiser.load_state_dict(self.saved_optimiser)
+            self.saved_optimiser = None
+        network, optimiser = self.fabric.setup(self.task.network, optimiser, move_to_device=True)
+        offset = 1_000_000 * self.stage
+        begun = time.perf_counter()
+        for update, batch in crops.batches(offset + self.update, offset + stage.updates):
+            self.update = update - offset
+            torch.manual_seed(self.recipe.seed * 1_000_003 + update + 7919 * self.fabric.global_rank)
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * rate_factor(self.update, stage.updates)
+            loss, figures = self.task.loss(network, batch.to(self.fabric.device), stage)
+            optimiser.zero_grad()
+            self.fabric.backward(loss)
+            trained = [p for group in optimiser.param_groups for p in group["params"]]
+            norm = float(nn.utils.clip_grad_norm_(trained, GRADIENT_LIMIT))
+            if math.isfinite(norm):
+                optimiser.step()
+            self.update += 1
+            if self.update % LOG_EVERY == 0:
+                self._log(stage, {**figures, "norm": norm, "seconds": time.perf_counter() - begun})
+            if self.update % CHECKPOINT_EVERY == 0:
+                self.save(optimiser)
+            progress(stage, self.update, "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+
+    def _log(self, stage: Stage, figures: dict[str, float]) -> None:
+        if self.fabric.is_global_zero:
+            with (self.folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps({"stage": stage.name, "update": self.update, **figures}) + "\n")
