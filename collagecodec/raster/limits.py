@@ -1,0 +1,16 @@
+"""The largest picture that can be read or written."""
+
+from __future__ import annotations
+
+from bitstream.header import MAX_PIXELS, MAX_SIDE
+from collagecodec.errors import LimitError
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise LimitError for a picture that no `.clg` file can hold."""
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise LimitError(
+            f"a picture of {width}x{height} pixels is beyond the limits of {MAX_SIDE} a side and "
+            f"{MAX_PIXELS} "
+            "in all; cut it into smaller ones"
+        )
