@@ -61,10 +61,11 @@ def resolve(spec: str) -> tuple[Series, ...]:
         return tuple(known()[label] for label in DEFAULT)
     if spec == "all":
         return tuple(known().values())
-    if spec.endswith(".py"):
-        return tuple(_load(Path(spec)).SERIES)
     label, at, settings = spec.partition("@")
-    found = tuple(series for series in known().values() if fnmatchcase(series.label, label))
+    if label.endswith(".py"):
+        found = tuple(_load(Path(label)).SERIES)
+    else:
+        found = tuple(series for series in known().values() if fnmatchcase(series.label, label))
     if not found:
         raise NoSuchSeriesError(f"no series fits {spec!r}; there are {', '.join(known())}")
     return tuple(series.changed(settings) for series in found) if at else found

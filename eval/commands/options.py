@@ -64,6 +64,9 @@ def told() -> Iterator[None]:
         yield
     except (ValueError, LookupError, FileNotFoundError, ImportError) as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("\nwhat is measured is kept: the same command goes on from here", err=True)
+        raise
 
 
 def split(specs: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -40,14 +41,14 @@ def build(
         "rows": [_row(row) for row in rows],
     }
     parts = {
-        "title": f"Rate and distortion on {run['data']}",
+        "title": html.escape(f"Rate and distortion on {run['data']}"),
         "style": _read("style.css"),
         "script": "\n".join(_read(name) for name in _SCRIPTS),
         "data": _embedded(data),
     }
     page = _read("template.html")
     for name, text in parts.items():
-        page = page.replace(f"<!--{name}-->", text, 1)
+        page = page.replace(f"<!--{name}-->", text)
     return page
 
 

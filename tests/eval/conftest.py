@@ -1,0 +1,42 @@
+"""Pictures to measure on, made here so that no data set is needed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import skimage.data
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from eval.cli import main
+from eval.datasets import Picture, open_set
+
+from .scenes import scene
+
+
+@pytest.fixture(scope="session")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Picture:
+    """A photograph of 300x451 pixels that ships with scikit-image."""
+    folder = tmp_path_factory.mktemp("photograph")
+    Image.fromarray(skimage.data.chelsea()).save(folder / "cat.png")
+    return open_set(str(folder)).pictures[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of three small pictures: a.png, b.png, c.png."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for seed, name in enumerate("abc"):
+        Image.fromarray(scene(seed)).save(pictures / f"{name}.png")
+    return pictures
+
+
+@pytest.fixture
+def command() -> Callable[..., Result]:
+    """Run `python -m eval` with these words in this process."""
+
+    def run(*words: object) -> Result:
+        return CliRunner().invoke(main, [str(word) for word in words])
+
+    return run

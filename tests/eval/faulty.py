@@ -1,0 +1,43 @@
+"""Codecs that go wrong in one way each, on pictures called to do so by their first pixel or on all."""
+
+import io
+import os
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from collagecodec.codecs.base import Codec, Image8
+from eval.series import Series
+
+TRIGGER = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class FaultyCodec(Codec):
+    """Lossless but for its fault: 'raises' and 'dies' on the trigger, 'resizes' always, 'slow' sleeps."""
+
+    name: ClassVar[str] = "faulty"
+    quality: int = 1
+    fault: str = ""
+
+    def encode(self, image: Image8) -> bytes:
+        triggered = tuple(image[0, 0]) == TRIGGER
+        if self.fault == "raises" and triggered:
+            raise RuntimeError("cannot code\nthis picture")
+        if self.fault == "dies" and triggered:
+            os._exit(7)
+        if self.fault == "slow":
+            time.sleep(0.4)
+        stream = io.BytesIO()
+        Image.fromarray(image // self.quality * self.quality).save(stream, "PNG")
+        return stream.getvalue()
+
+    def decode(self, data: bytes, **_: Any) -> Image8:
+        image = np.asarray(Image.open(io.BytesIO(data)))
+        return image[:-1] if self.fault == "resizes" else image
+
+
+SERIES = (Series("faulty", FaultyCodec, "quality", (9, 3)),)

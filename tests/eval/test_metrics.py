@@ -1,0 +1,104 @@
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.signal import convolve2d
+from skimage.metrics import peak_signal_noise_ratio
+
+from eval import metrics
+
+from .scenes import scene
+
+ORIGINAL = scene(1, 256, 240)
+NOISY = (ORIGINAL + np.random.default_rng(0).normal(0, 12, ORIGINAL.shape)).clip(0, 255).astype(np.uint8)
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+def _contrast_and_similarity(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Means of the contrast-structure term and of SSIM of one plane, written out from Wang et al. 2004."""
+    taps = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window = np.outer(taps, taps) / taps.sum() ** 2
+
+    def smooth(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(convolve2d(plane, window, mode="valid"))
+
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mx, my = smooth(x), smooth(y)
+    vx, vy, cov = smooth(x * x) - mx**2, smooth(y * y) - my**2, smooth(x * y) - mx * my
+    contrast = (2 * cov + c2) / (vx + vy + c2)
+    luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+    return float(contrast.mean()), float((luminance * contrast).mean())
+
+
+def _halved(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    even = plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2]
+    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+
+
+def _ms_ssim(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    product = 1.0
+    for scale, weight in enumerate(WEIGHTS):
+        contrast, similarity = _contrast_and_similarity(x, y)
+        product *= (similarity if scale == len(WEIGHTS) - 1 else contrast) ** weight
+        x, y = _halved(x), _halved(y)
+    return product
+
+
+def test_psnr_is_that_of_scikit_image() -> None:
+    expected = peak_signal_noise_ratio(ORIGINAL, NOISY)
+    assert metrics.compare(ORIGINAL, NOISY, structural=False).psnr == pytest.approx(expected, abs=1e-9)
+
+
+def test_luma_psnr_by_hand() -> None:
+    one = np.zeros((2, 2, 3), np.uint8)
+    other = one.copy()
+    other[0, 0] = (10, 20, 30)
+    luma = 2.99 + 11.74 + 3.42
+    assert metrics.compare(one, other, structural=False).psnr_y == pytest.approx(
+        10 * math.log10(255**2 * 4 / luma**2)
+    )
+
+
+def test_ssim_against_the_written_out_formula() -> None:
+    planes = [
+        _contrast_and_similarity(*(image[:, :, c].astype(float) for image in (ORIGINAL, NOISY)))[1]
+        for c in range(3)
+    ]
+    assert metrics.ssim(ORIGINAL, NOISY) == pytest.approx(np.mean(planes), abs=1e-5)
+
+
+def test_ms_ssim_against_the_written_out_formula() -> None:
+    planes = [_ms_ssim(ORIGINAL[:, :, c].astype(float), NOISY[:, :, c].astype(float)) for c in range(3)]
+    assert metrics.ms_ssim(ORIGINAL, NOISY) == pytest.approx(np.mean(planes), abs=1e-4)
+
+
+def test_equal_pictures() -> None:
+    same = metrics.compare(ORIGINAL, ORIGINAL)
+    assert (same.mse, same.psnr, same.psnr_y) == (0, math.inf, math.inf)
+    assert same.ssim == pytest.approx(1)
+    assert same.ms_ssim == pytest.approx(1)
+
+
+def test_small_pictures_have_no_ms_ssim() -> None:
+    small = ORIGINAL[:40, :40]
+    measured = metrics.compare(small, NOISY[:40, :40])
+    assert math.isnan(measured.ms_ssim)
+    assert 0 < measured.ssim < 1
+    assert math.isnan(metrics.compare(small[:8], NOISY[:8, :40]).ssim)
+
+
+def test_the_smallest_picture_with_ms_ssim() -> None:
+    side = 176
+    assert 0 < metrics.ms_ssim(ORIGINAL[:side, :side], NOISY[:side, :side]) < 1
+
+
+@pytest.mark.parametrize("decoded", [NOISY[:-1], NOISY[:, :, 0], NOISY.astype(np.uint16)])
+def test_another_size_or_type_is_refused(decoded: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match="the size that it was given"):
+        metrics.compare(ORIGINAL, decoded)
+
+
+def test_decibels() -> None:
+    assert metrics.decibels(0.99) == pytest.approx(20)
+    assert metrics.decibels(1.0) == math.inf

@@ -1,0 +1,147 @@
+"""The report, its figures, timing and Table 1; the page itself is driven in a browser in `test_page.py`."""
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+from eval import aggregate, catalogue, published
+from eval.commands.timing import spread
+from eval.measure import Row
+from eval.report import crops, page
+
+from .scenes import scene
+
+FAULTY = Path(__file__).with_name("faulty.py")
+Command = Callable[..., Result]
+
+
+def _row(image: str, label: str, value: float, bpp: float, psnr: float, status: str = "ok") -> Row:
+    mse = 255**2 / 10 ** (psnr / 10)
+    return Row(
+        image,
+        "0",
+        64,
+        64,
+        label,
+        value,
+        label,
+        str(value),
+        "",
+        status,
+        "",
+        1,
+        bpp,
+        mse,
+        psnr,
+        psnr,
+        0.9,
+        0.99,
+    )
+
+
+def test_mean_curves_average_the_same_pictures_at_every_setting() -> None:
+    rows = [
+        _row(image, "x", value, value * factor, 30 + value)
+        for image, factor in (("a", 1), ("b", 3))
+        for value in (1, 2)
+    ]
+    rows += [_row("c", "x", 1, 9, 99), _row("c", "x", 2, 9, 99, status="failed")]
+    points = aggregate.mean_curve(aggregate.curves(rows)["x"])
+    assert [(point.images, point.bpp, point.psnr) for point in points] == [(2, 2, 31), (2, 4, 32)]
+
+
+def test_both_ways_of_averaging_psnr() -> None:
+    points = aggregate.mean_curve(aggregate.curves([_row("a", "x", 1, 1, 20), _row("b", "x", 1, 1, 40)])["x"])
+    assert points[0].psnr == pytest.approx(30)
+    assert points[0].psnr_of_mse == pytest.approx(-10 * math.log10((1e-2 + 1e-4) / 2))
+
+
+def test_bd_is_averaged_over_pictures() -> None:
+    rates = (0.1, 0.2, 0.4, 0.8)
+    rows = [_row(image, "x", rate, rate, 30 + 6 * math.log2(rate)) for image in "ab" for rate in rates]
+    # Half the bits on one picture, as many on the other.
+    rows += [_row("a", "y", rate, rate, 36 + 6 * math.log2(rate)) for rate in rates]
+    rows += [_row("b", "y", rate, rate, 30 + 6 * math.log2(rate)) for rate in rates]
+    found = aggregate.compare(aggregate.curves(rows), "x", "y", "psnr")
+    assert found.images == 2
+    assert found.rate == pytest.approx(-25)
+    assert found.metric == pytest.approx(3)
+    assert found.mean_curve_rate == pytest.approx(100 * (2**-0.5 - 1))
+    assert found.rate_range == pytest.approx((0.1, 0.8))
+
+
+def test_the_embedded_numbers_cannot_end_their_element() -> None:
+    run = {"data": "</script><b>", "pictures": [], "series": {}}
+    text = page.build([_row("</script>", "x", 1, 1, math.inf)], run, {}, {}, [], [])
+    embedded = text.split('id="data">')[1].split("</script>")[0]
+    assert json.loads(embedded)["rows"][0]["image"] == "</script>"
+    assert json.loads(embedded)["rows"][0]["psnr"] is None
+    assert "<b>" not in text
+
+
+def test_a_crop_at_a_rate() -> None:
+    image = scene(2, 160, 120)
+    series = catalogue.known()["webp"]
+    data, decoded = crops.at_rate(series, image, 1.0, [])
+    rates = {value: 8 * len(series.codec(value).encode(image)) / (160 * 120) for value in range(0, 101)}
+    nearest = min(rates.values(), key=lambda rate: abs(rate - 1))
+    assert decoded.shape == image.shape
+    assert abs(8 * len(data) / (160 * 120) - 1) <= max(0.01, abs(nearest - 1) + 0.01)
+
+
+def test_the_crop_is_where_the_detail_is() -> None:
+    image = np.full((200, 300, 3), 90, np.uint8)
+    image[110:160, 210:260] = np.random.default_rng(0).integers(0, 255, (50, 50, 3))
+    x, y = crops.busiest(image, 80)
+    assert 170 < x + 40 < 300
+    assert 90 < y + 40 < 200
+
+
+def test_timing_writes_times_memory_and_failures(command: Command, folder: Path, tmp_path: Path) -> None:
+    done = command(
+        "timing", "--data", folder, "--limit", 1, "--codecs", f"jpeg;{FAULTY}@fault=resizes;png",
+        "--repeats", 1, "--points", 1, "--out", tmp_path,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "timing.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["label"] for row in rows} == {"jpeg", "faulty@fault=resizes", "png"}
+    assert all(float(row["encode_s"]) > 0 and float(row["encode_mib"]) >= 0 for row in rows)
+    told = json.loads((tmp_path / "timing.json").read_text())
+    assert (told["threads"], told["repeats"]) == (1, 1)
+    assert len(told["means"]) == 3
+    for name in ("timing_encode.svg", "timing_decode.png"):
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_spread_covers_a_ladder() -> None:
+    assert spread((1, 2, 3), 5) == [1, 2, 3]
+    assert spread(tuple(range(15)), 3) == [2, 7, 12]
+
+
+def test_table_1_leaves_out_what_is_not_there(command: Command, folder: Path, tmp_path: Path) -> None:
+    done = command("table1", "--data", folder, "--codecs", "jpeg;coin", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    lines = {
+        line.split("  ")[0]: line for line in done.output.splitlines() if "@" in line or "not part" in line
+    }
+    assert "31.30 @0.13  32.12 @0.31" in lines["Neural Collage"]
+    assert "not part of this version" in lines["COIN"]
+    assert "jpeg" in lines
+
+
+def test_published_numbers_say_where_they_come_from() -> None:
+    found = published.series_on("kodak")
+    assert len(found) >= 3
+    for one in found:
+        assert one["source"]
+        assert one["counted"]
+        assert one["taken"] >= "2020"
+        assert all(0 < bpp < 3 and 15 < psnr < 50 for bpp, psnr in one["points"])
+    assert published.series_on("nowhere") == []
