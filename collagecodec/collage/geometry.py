@@ -153,19 +153,23 @@ class Geometry:
         corners = self._corners * factor.numerator // factor.denominator
         return replace(self, height=height, width=width, cell=cell, corners=corners)
 
+    @property
+    def stride(self) -> int:
+        """Windows that are pooled begin at multiples of this: of `pool` where the corners allow it."""
+        return math.gcd(self.pool, *map(int, self._corners.ravel()))
+
     @cached_property
     def gather(self) -> Indices:
         """Where candidates find their samples: int64 (candidates, support * support).
 
-        Flat places in the block after a running mean over `pool` x `pool` samples, which keeps, at each
-        place, the mean of the window that begins there: (height - pool + 1, width - pool + 1).
+        Flat places among the means over `pool` x `pool` windows that begin at multiples of `stride`.
         """
-        across = self.width - self.pool + 1
-        inner = np.arange(self.support, dtype=np.int64) * self.pool
-        offsets = (inner[:, None] * across + inner).ravel()[
-            isometry_order(self.support)[list(self.isometries)]
-        ]
-        starts = self._corners[:, 0] * across + self._corners[:, 1]
+        across = (self.width - self.pool) // self.stride + 1
+        inner = np.arange(self.support, dtype=np.int64) * (self.pool // self.stride)
+        orders = isometry_order(self.support)[list(self.isometries)]
+        offsets = (inner[:, None] * across + inner).ravel()[orders]
+        first = self._corners // self.stride
+        starts = first[:, 0] * across + first[:, 1]
         return (starts[None, :, None] + offsets[:, None, :]).reshape(-1, self.support**2)
 
     @cached_property
@@ -177,7 +181,8 @@ class Geometry:
         """
         if not self.lapped:
             return np.ones((self.support, self.support))
-        # Reflected, not computed twice: the two halves add up to exactly 1 in floating point as well.
+        # In 2^-20: products and sums of such numbers are exact, so that the windows add up to exactly 1.
         rise = np.sin(np.pi * (np.arange(self.cell) + 0.5) / (2 * self.support)) ** 2
+        rise = np.round(rise * 2**20) / 2**20
         line = np.concatenate([rise, 1 - rise])
         return np.outer(line, line)

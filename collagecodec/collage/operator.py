@@ -23,14 +23,14 @@ from collagecodec.collage.code import Code
 from collagecodec.collage.geometry import Floats, Geometry
 
 
-def running_mean(z: Floats, factor: int) -> Floats:
-    """Means of all factor x factor windows: (..., H, W) to (..., H - factor + 1, W - factor + 1)."""
-    if factor == 1:
+def window_means(z: Floats, size: int, stride: int) -> Floats:
+    """Means of size x size windows that begin at multiples of `stride`: (..., H, W) to (..., h, w)."""
+    if size == 1:
         return z
-    height, width = z.shape[-2] - factor + 1, z.shape[-1] - factor + 1
-    across = sum(z[..., i : i + width] for i in range(factor))
-    down = sum(np.asarray(across)[..., i : i + height, :] for i in range(factor))
-    return np.asarray(down) / factor**2
+    height, width = ((side - size) // stride * stride + 1 for side in z.shape[-2:])
+    across = sum(z[..., i : i + width : stride] for i in range(size))
+    down = sum(np.asarray(across)[..., i : i + height : stride, :] for i in range(size))
+    return np.asarray(down) / size**2
 
 
 def place(parts: Floats, geometry: Geometry) -> Floats:
@@ -71,7 +71,7 @@ class Operator:
         terms = code.domain.shape[-1]
         if terms == 0:
             return np.zeros_like(z)
-        means = running_mean(z, geometry.pool).reshape(*z.shape[:2], -1)
+        means = window_means(z, geometry.pool, geometry.stride).reshape(*z.shape[:2], -1)
         if code.index is None:
             if terms != geometry.candidates:
                 raise ValueError(f"{terms} coefficients for {geometry.candidates} candidates and no indices")
@@ -81,7 +81,7 @@ class Operator:
         return place(parts * geometry.window.reshape(-1), geometry)
 
     def _sparse(self, code: Code, means: Floats) -> Floats:
-        """Domain terms by index, from running means (B, C, positions): (B, C, K, S * S)."""
+        """Domain terms by index, from window means (B, C, positions): (B, C, K, S * S)."""
         assert code.index is not None
         if code.index.size and code.index.max() >= self.geometry.candidates:
             raise ValueError(
@@ -99,8 +99,8 @@ class Operator:
     def offset(self, code: Code) -> Floats:
         """The constant part of the map, auxiliary terms and b: (B, C, H, W)."""
         geometry = self.geometry
-        window = geometry.window.reshape(-1)
-        parts: Floats = code.offset[..., None] * window
+        window: Floats = geometry.window.reshape(-1)
+        parts: Floats = np.asarray(code.offset[..., None] * window)
         if code.auxiliary.shape[-1]:
             parts = parts + self._atoms(code)
         shape = (code.blocks, self.channels, geometry.cells, geometry.support**2)

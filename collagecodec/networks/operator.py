@@ -5,7 +5,7 @@ Where cells lie comes from the same `Geometry`, so that both read and write the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from collagecodec.collage.code import Code
 from collagecodec.collage.geometry import Geometry
 
 
-class CodeTensors(NamedTuple):
+@dataclass(frozen=True)
+class CodeTensors:
     """What `collage.code.Code` holds, as tensors; nothing is checked, so that gradients can pass."""
 
     domain: Tensor
@@ -53,7 +54,7 @@ class TorchOperator(nn.Module):
 
     def contract(self, code: CodeTensors, z: Tensor) -> Tensor:
         """The linear part of the map: (B, C, H, W) to the same shape."""
-        means = F.avg_pool2d(z, self.geometry.pool, stride=1).flatten(2)
+        means = F.avg_pool2d(z, self.geometry.pool, self.geometry.stride).flatten(2)
         if code.index is None:
             parts = code.domain @ means[:, :, self.gather]
         else:

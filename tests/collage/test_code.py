@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collagecodec.collage.code import Code
@@ -8,6 +8,7 @@ from tests.collage.collages import KINDS, Kind, make
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_the_factors_multiply_to_the_code(kind: Kind, seed: int) -> None:
     _, code = make(kind, seed)
@@ -19,6 +20,7 @@ def test_the_factors_multiply_to_the_code(kind: Kind, seed: int) -> None:
     np.testing.assert_allclose(np.abs(a), np.broadcast_to(np.abs(a[..., :1]), a.shape))
 
 
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**32), terms=st.integers(1, 6), auxiliary=st.integers(0, 4))
 def test_codes_are_built_from_the_paper_s_parameters(seed: int, terms: int, auxiliary: int) -> None:
     rng = np.random.default_rng(seed)

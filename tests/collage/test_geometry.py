@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collagecodec.collage.atoms import AtomTable, area_matrix, cubic_matrix, no_atoms
@@ -36,6 +36,7 @@ def test_domain_cells_are_listed_row_by_row() -> None:
     assert domain_grid(8, 12, 8, 2).tolist() == [[0, 0], [0, 2], [0, 4]]
 
 
+@settings(deadline=None, max_examples=20)
 @given(samples=st.integers(1, 20), size=st.integers(1, 40))
 def test_resampling_keeps_constants(samples: int, size: int) -> None:
     table = AtomTable(np.full((1, 1, samples, samples), 3.0))
@@ -56,6 +57,7 @@ def test_resampling_is_exact_where_it_can_be() -> None:
         AtomTable(atoms[0])
 
 
+@settings(deadline=None, max_examples=20)
 @given(
     height=st.integers(1, 50),
     width=st.integers(1, 50),
@@ -72,6 +74,7 @@ def test_pictures_survive_being_cut_into_blocks(height: int, width: int, size: i
     assert (blocks[-1, 0, -1, -1] == picture[-1, -1, 0]).all()
 
 
+@settings(deadline=None, max_examples=20)
 @given(data=st.data(), height=st.integers(1, 50), width=st.integers(1, 50), size=st.integers(1, 20))
 def test_regions_need_the_blocks_that_they_touch(
     data: st.DataObject, height: int, width: int, size: int

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collagecodec.collage.atoms import AtomTable
@@ -60,6 +60,7 @@ def test_every_start_leads_to_the_closed_form(kind: Kind) -> None:
 
 
 @kinds
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**32), factor=st.floats(0.0, 0.99))
 def test_the_map_contracts_by_its_factor(kind: Kind, seed: int, factor: float) -> None:
     operator, code = make(kind, seed, factor)
@@ -90,6 +91,7 @@ def test_the_collage_theorem_bounds_the_error(kind: Kind) -> None:
     )
 
 
+@settings(deadline=None, max_examples=20)
 @given(factor=st.floats(0.01, 0.95), error=st.floats(1e-6, 1.0))
 def test_enough_iterations_are_announced(factor: float, error: float) -> None:
     operator, code = make(Kind(), factor=factor)
@@ -132,6 +134,7 @@ def test_a_pifs_code_has_the_known_attractor() -> None:
     np.testing.assert_array_equal(code.b.ravel(), brightness)
 
 
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_the_block_dct_is_a_collage(seed: int) -> None:
     picture = np.random.default_rng(seed).uniform(0, 255, (1, 3, 16, 24))
