@@ -83,7 +83,9 @@ class PillowSource:
     def __init__(self, image: Image.Image, metadata: Mapping[str, bytes] | None = None) -> None:
         self._mode = storable_mode(image)
         if image.format == "TIFF":
-            # Pillow turns these upright while it loads, and takes the orientation out of the metadata.
+            # Pillow turns these upright while it loads, and takes the orientation out of the metadata. Where
+            # it maps the file (it does when there is a name) it does so wrongly for L and RGBA.
+            image.filename = ""  # type: ignore[attr-defined]
             _loaded(image.load)
         self.channels = MODES.index(self._mode) + 1
         self.width, self.height = image.size

@@ -1,0 +1,122 @@
+"""`collage decode`: `.clg` files into pictures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from collagecodec.cli import batch, inputs
+from collagecodec.cli.values import Region, Scale, Size
+from collagecodec.files import STANDARD, OutputExistsError, load
+from collagecodec.raster.sinks import FORMATS, format_of, save_bands
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to decode."""
+
+    source: str
+    target: str
+    format: str
+    force: bool
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@click.command(no_args_is_help=True)
+@click.argument("files", nargs=-1, required=True)
+@click.option("-s", "--scale", type=Scale(), help="Factor for width and height, such as 4, 0.5 or 1/2.")
+@click.option("--size", type=Size(), help="Width and height in pixels, such as 256x256.")
+@click.option("--region", type=Region(), help="Part of the stored picture, such as 0,0,640,480.")
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS, case_sensitive=False), metavar="NAME",
+    help=f"Format to write, by default that of the output's name, else png. One of {', '.join(FORMATS)}.",
+)  # fmt: skip
+@click.option("--fast", is_flag=True, help="Leave out the restoration: quicker, a little less sharp.")
+@click.option("--tolerate-damage", is_flag=True, help="Decode what is left of a damaged file.")
+@click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
+@click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
+@click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+@click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: one for each core.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
+@click.pass_context
+def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> int:
+    """Get pictures back from .clg files, at any size.
+
+    FILES are .clg files, folders, wildcards, or '-' for standard input. photo.clg becomes photo.png beside
+    it; a file that exists is never replaced without --force. --region is cut first, then scaled.
+
+    \b
+    collage decode photo.clg
+    collage decode --size 256x256 -o thumbnails/ *.clg
+    collage decode --region 1000,2000,512,512 --scale 4 -o detail.tif photo.clg
+    collage decode - < photo.clg > photo.png
+    """
+    if given["scale"] is not None and given["size"] is not None:
+        raise click.UsageError("--scale and --size exclude each other; choose one")
+    items = inputs.expand(files, given["recursive"], (".clg",))
+    output = given["output"]
+    targets = inputs.outputs(items, output, f".{given['kind'] or 'png'}")
+    options = {name: given[name] for name in ("scale", "size", "region") if given[name] is not None}
+    options |= {name: True for name in ("fast", "tolerate_damage") if given[name]}
+    tasks = [
+        Task(item.path, target, _format(target, given["kind"]), given["force"], options)
+        for item, target in zip(items, targets, strict=True)
+    ]
+    work = batch.Batch(
+        decode_one, tasks, [batch.shown(item.path, True) for item in items], _line,
+        as_json=given["as_json"], quiet=given["quiet"], stdout_taken=targets == [STANDARD],
+    )  # fmt: skip
+    return batch.run(work, batch.job_count(given["jobs"]), context)
+
+
+def _format(target: str, kind: str | None) -> str:
+    if kind is None and target != STANDARD and not Path(target).suffix:
+        return "png"
+    from collagecodec.errors import UnsupportedImageError
+
+    try:
+        return format_of(target, kind)
+    except UnsupportedImageError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def decode_one(task: Task) -> dict[str, Any]:
+    """Decode one file and return its figures."""
+    if task.target != STANDARD and Path(task.target).is_file() and not task.force:
+        raise OutputExistsError(Path(task.target))
+    from collagecodec import api
+
+    begun = time.perf_counter()
+    decoded = api.decode_bands(load(task.source), **task.options)
+    if task.target != STANDARD:
+        Path(task.target).parent.mkdir(parents=True, exist_ok=True)
+    size = save_bands(
+        task.target,
+        decoded,
+        width=decoded.width,
+        height=decoded.height,
+        channels=decoded.channels,
+        metadata=decoded.metadata,
+        format=task.format,
+        force=task.force,
+    )
+    return {
+        "input": task.source,
+        "output": task.target,
+        "width": decoded.width,
+        "height": decoded.height,
+        "bytes": size,
+        "seconds": round(time.perf_counter() - begun, 3),
+    }
+
+
+def _line(figures: dict[str, Any]) -> str:
+    return (
+        f"{batch.shown(figures['input'], True)} -> {batch.shown(figures['output'], False)}: "
+        f"{figures['width']}x{figures['height']}, {figures['seconds']:.2f} s"
+    )

@@ -1,0 +1,141 @@
+"""`collage encode`: pictures into `.clg` files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from collagecodec.cli import batch, inputs
+from collagecodec.files import STANDARD, OutputExistsError, write_atomic
+
+TARGETS = ("quality", "bpp", "psnr", "max_bytes")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to encode."""
+
+    source: str
+    target: str
+    force: bool
+    measure: bool
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@click.command(no_args_is_help=True)
+@click.argument("files", nargs=-1, required=True)
+@click.option("-q", "--quality", type=click.FloatRange(0, 100), help="0 (smallest) to 100 (finest).")
+@click.option("--bpp", type=click.FloatRange(0, min_open=True), help="Bits per pixel to come close to.")
+@click.option("--psnr", type=click.FloatRange(0, min_open=True), help="PSNR to reach, in dB.")
+@click.option("--max-bytes", type=click.IntRange(1), help="Largest size of the file.")
+@click.option("-e", "--effort", type=click.IntRange(0, 9), help="0 (needs no PyTorch) to 9 (smallest).")
+@click.option("-m", "--model", help="Model to use; 'collage models' lists them.")
+@click.option("--codec", help="Codec to use, such as collage or collage-paper.")
+@click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
+@click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
+@click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+@click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: one for each core.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, PSNR included.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
+@click.pass_context
+def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> int:
+    """Store pictures in .clg files.
+
+    FILES are pictures, folders, wildcards, or '-' for standard input. photo.png becomes photo.clg beside it;
+    a file that exists is never replaced without --force. At most one of --quality, --bpp, --psnr and
+    --max-bytes.
+
+    \b
+    collage encode photo.png
+    collage encode --max-bytes 50000 -o small.clg photo.tif
+    collage encode -r --jobs 0 -o archive/ pictures/
+    collage encode - < photo.png > photo.clg
+    """
+    _check_targets(given)
+    items = inputs.expand(files, given["recursive"], inputs.PICTURES)
+    targets = inputs.outputs(items, given["output"], ".clg")
+    names = (*TARGETS, "effort", "model", "codec")
+    options = {name: given[name] for name in names if given[name] is not None}
+    tasks = [
+        Task(item.path, target, given["force"], given["as_json"], options)
+        for item, target in zip(items, targets, strict=True)
+    ]
+    work = batch.Batch(
+        encode_one, tasks, [batch.shown(item.path, True) for item in items], _line,
+        as_json=given["as_json"], quiet=given["quiet"], stdout_taken=targets == [STANDARD],
+    )  # fmt: skip
+    return batch.run(work, batch.job_count(given["jobs"]), context)
+
+
+def _check_targets(given: dict[str, Any]) -> None:
+    chosen = ["--" + name.replace("_", "-") for name in TARGETS if given[name] is not None]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} exclude each other; choose one")
+
+
+def encode_one(task: Task) -> dict[str, Any]:
+    """Encode one picture and return its figures."""
+    if task.target != STANDARD:
+        if Path(task.target).is_file() and not task.force:
+            raise OutputExistsError(Path(task.target))
+        Path(task.target).parent.mkdir(parents=True, exist_ok=True)
+    from collagecodec import api
+    from collagecodec.raster import open_source
+
+    source = open_source(task.source)
+    begun = time.perf_counter()
+    data = api.encode(source, **task.options)
+    seconds = time.perf_counter() - begun
+    write_atomic(task.target, lambda stream: _put(stream, data), force=task.force)
+    figures = {
+        "input": task.source,
+        "output": task.target,
+        "width": source.width,
+        "height": source.height,
+        "bytes": len(data),
+        "bpp": round(8 * len(data) / (source.width * source.height), 4),
+        "seconds": round(seconds, 3),
+    }
+    if task.measure:
+        figures["psnr"] = _psnr(source, data)
+    return figures
+
+
+def _put(stream: Any, data: bytes) -> None:
+    stream.write(data)
+
+
+def _psnr(source: Any, data: bytes) -> float | None:
+    """Return the PSNR of the colours (not of alpha) in dB; None if nothing was lost."""
+    from math import log10
+
+    total = sum(_squared_errors(source, data))
+    colours = 3 if source.channels > 2 else 1
+    if not total:
+        return None
+    return round(10 * log10(255**2 * source.width * source.height * colours / total), 3)
+
+
+def _squared_errors(source: Any, data: bytes) -> Iterator[int]:
+    import numpy as np
+
+    from collagecodec import api
+
+    row, colours = 0, 3 if source.channels > 2 else 1
+    for band in api.decode_bands(data):
+        decoded = band.reshape(len(band), source.width, -1)[:, :, :colours]
+        original = source.rows(row, row + len(band))[:, :, :colours]
+        yield int(np.square(original.astype(np.int32) - decoded).sum(dtype=np.int64))
+        row += len(band)
+
+
+def _line(figures: dict[str, Any]) -> str:
+    return (
+        f"{batch.shown(figures['input'], True)} -> {batch.shown(figures['output'], False)}: "
+        f"{figures['bytes']} bytes, {figures['bpp']:.3f} bpp, {figures['seconds']:.2f} s"
+    )

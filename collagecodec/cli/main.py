@@ -1,0 +1,82 @@
+"""The command `collage`: the group of commands, and how each ends.
+
+A command is imported when it is called, so that decoding a picture does not wait for what training needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from collagecodec._version import __version__
+from collagecodec.errors import CollageError
+
+COMMANDS = ("encode", "decode", "info", "models", "train")
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own name and are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which help shows them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, None if there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"collagecodec.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(__version__, "-V", "--version", prog_name="collage")
+@click.option("--traceback", is_flag=True, hidden=True, help="Show where errors come from.")
+@click.pass_context
+def group(context: click.Context, traceback: bool) -> None:
+    """Store pictures in small .clg files and get them back at any size.
+
+    \b
+    collage encode photo.png            writes photo.clg
+    collage decode photo.clg            writes photo.png
+
+    Exit status: 0 all went well, 1 some file failed (the others were still processed), 2 wrong usage,
+    130 interrupted.
+    """
+    context.obj = {"traceback": traceback}
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line `arguments` (without the program's name) and return the exit status."""
+    try:
+        status = group.main(args=arguments, prog_name="collage", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("collage: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has what they wanted; keep Python from complaining when it flushes.
+        sys.stdout = None  # type: ignore[assignment]
+        return 1
+    except (CollageError, OSError) as error:
+        if "--traceback" in (sys.argv if arguments is None else arguments):
+            raise
+        click.echo(f"collage: {error}", err=True)
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""`collage models`: the models that are installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+_CARDS = ("README.md", "card.md", "CARD.md")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a model.")
+def models(as_json: bool) -> int:
+    """List the installed models: name, fingerprint, size, and what the card says first.
+
+    Models are looked for in the folders that the variable COLLAGE_MODELS names, then in the installed
+    package.
+    """
+    found = list_models()
+    for model in found:
+        click.echo(json.dumps(model) if as_json else _text(model))
+    if not found:
+        click.echo(
+            "collage: no models are installed; install collagecodec again, or name their folder in "
+            "COLLAGE_MODELS",
+            err=True,
+        )
+    return 0 if found else 1
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Return name, fingerprint, those of older decoders, sizes in bytes, folder and card line of each."""
+    from collagecodec.collage.model import search_path
+
+    found: dict[str, dict[str, Any]] = {}
+    for root in search_path():
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+            decoders = {_mark(file): file for file in folder.glob("decoder-*.safetensors")}
+            if decoders and folder.name not in found:
+                found[folder.name] = _describe(folder, decoders)
+    return list(found.values())
+
+
+def _describe(folder: Path, decoders: dict[str, Path]) -> dict[str, Any]:
+    encoders = {_mark(file): file for file in folder.glob("encoder-*.safetensors")}
+    newest = next((mark for mark in sorted(encoders) if mark in decoders), None)
+    mark = newest or sorted(decoders)[-1]
+    return {
+        "name": folder.name,
+        "fingerprint": mark,
+        "older": sorted(set(decoders) - {mark}),
+        "decoder_bytes": decoders[mark].stat().st_size,
+        "encoder_bytes": encoders[mark].stat().st_size if newest else 0,
+        "folder": str(folder),
+        "card": _card_line(folder),
+    }
+
+
+def _mark(file: Path) -> str:
+    return file.stem.partition("-")[2]
+
+
+def _card_line(folder: Path) -> str:
+    """Return the first line of the card that is not a heading."""
+    for name in _CARDS:
+        if (folder / name).is_file():
+            lines = (line.strip() for line in (folder / name).read_text(encoding="utf-8").splitlines())
+            return next((line for line in lines if line and line[0] not in "#<!-|"), "")
+    return ""
+
+
+def _text(model: dict[str, Any]) -> str:
+    sizes = f"decoder {model['decoder_bytes'] / 1e6:.1f} MB, encoder {model['encoder_bytes'] / 1e6:.1f} MB"
+    if not model["encoder_bytes"]:
+        sizes = f"decoder {model['decoder_bytes'] / 1e6:.1f} MB, no encoder"
+    return f"{model['name']:<12} {model['fingerprint']}  {sizes}  {model['card']}".rstrip()

@@ -1,0 +1,65 @@
+"""Types of options: scales, sizes, regions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+class Scale(click.ParamType):
+    """A factor: '4', '0.5' or '1/2'. Becomes an int, a float or a Fraction."""
+
+    name = "factor"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the factor; a usage error if it is none or not positive."""
+        if not isinstance(value, str):
+            return value
+        try:
+            if "/" in value:
+                from fractions import Fraction
+
+                factor: Any = Fraction(value)
+            else:
+                factor = int(value) if value.isdigit() else float(value)
+        except (ValueError, ZeroDivisionError):
+            factor = 0
+        if not 0 < factor < float("inf"):
+            self.fail(f"{value!r} is no scale; give a positive number such as 4, 0.5 or 1/2", param, ctx)
+        return factor
+
+
+class Size(click.ParamType):
+    """'256x256': width and height in pixels, as a tuple."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return (width, height)."""
+        if not isinstance(value, str):
+            return value
+        numbers = value.lower().split("x")
+        if len(numbers) != 2 or not all(number.isdigit() and int(number) for number in numbers):
+            self.fail(f"{value!r} is no size; give width and height in pixels, as in 256x256", param, ctx)
+        return int(numbers[0]), int(numbers[1])
+
+
+class Region(click.ParamType):
+    """'x,y,w,h': left, top, width and height in pixels of the stored picture, as a tuple."""
+
+    name = "x,y,w,h"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return (x, y, width, height)."""
+        if not isinstance(value, str):
+            return value
+        numbers = value.replace(" ", "").split(",")
+        right = len(numbers) == 4 and all(number.isdigit() for number in numbers)
+        if not right or not all(int(number) for number in numbers[2:]):
+            self.fail(
+                f"{value!r} is no region; give left, top, width and height in pixels, as in 0,0,640,480",
+                param,
+                ctx,
+            )
+        return tuple(map(int, numbers))

@@ -1,0 +1,118 @@
+"""The Pillow plugin: `Image.open("x.clg")`, `image.save("x.clg", quality=60)`, quick thumbnails.
+
+Importing `collagecodec` registers it, and so does Pillow itself, which finds it by its entry point. Opening
+reads the header and the metadata; the pixels are decoded when they are needed, at a reduced scale after
+`draft` or `thumbnail`. `info` holds 'icc_profile', 'exif' and 'xmp'.
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from bitstream.chunks import probe
+from bitstream.container import Reader
+from collagecodec.errors import CollageError
+from collagecodec.image import MODES, metadata_of
+from collagecodec.keeping import info_of
+
+FORMAT = "CLG"
+SUFFIX = ".clg"
+MIME = "image/x-collage"
+
+_DRAFT_SCALES = (16, 8, 4, 2)
+_OPTIONS = ("quality", "bpp", "psnr", "max_bytes", "effort", "model", "codec")
+
+
+class CollageImageFile(ImageFile.ImageFile):
+    """A `.clg` file that Pillow opened."""
+
+    format = FORMAT
+    format_description = "Collage"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        self._data = self.fp.read()
+        try:
+            reader = Reader(self._data)
+        except CollageError as error:
+            # The one exception that Pillow's callers expect; a SyntaxError would lose the message.
+            raise UnidentifiedImageError(str(error)) from error
+        self._scale = 1
+        self._full_size = self._size = (reader.header.width, reader.header.height)
+        self._mode = MODES[reader.header.channels - 1]
+        self.info.update(info_of(reader.metadata))
+        # Pillow takes an image without tiles for one that is loaded.
+        self.tile = [ImageFile._Tile(FORMAT, (0, 0, *self._size), 0, self._mode)]
+
+    def draft(
+        self, mode: str | None, size: tuple[int, int] | None
+    ) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Choose the smallest of the scales 1/16 .. 1 that is at least `size`; `mode` is not changed.
+
+        Returns the mode and the box of the picture in the reduced one, None if nothing changes.
+        """
+        if not self.tile or self._scale != 1 or size is None:
+            return None
+        width, height = self._full_size
+        wanted = max(1, int(size[0])), max(1, int(size[1]))
+        ratio = min(width // wanted[0], height // wanted[1])
+        self._scale = next((scale for scale in _DRAFT_SCALES if scale <= ratio), 1)
+        if self._scale == 1:
+            return None
+        self._size = -(-width // self._scale), -(-height // self._scale)
+        return self.mode, (0, 0, *map(float, self._size))  # type: ignore[return-value]
+
+    def load(self) -> Any:
+        """Decode the picture, if that has not been done. Raises OSError if it cannot be."""
+        if self.tile:
+            from collagecodec import api
+
+            try:
+                pixels = api.decode(self._data, size=None if self._scale == 1 else self._size)
+            except CollageError as error:
+                raise OSError(str(error)) from error
+            self.im = Image.frombytes(self.mode, self._size, pixels.tobytes()).im
+            self.tile, self._data = [], b""
+            if self._exclusive_fp and self._close_exclusive_fp_after_loading and self.fp:
+                self.fp.close()
+            self.fp = None
+        return Image.Image.load(self)
+
+
+def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
+    from collagecodec import api
+
+    given: dict[str, Any] = image.encoderinfo
+    options = {name: given[name] for name in _OPTIONS if given.get(name) is not None}
+    stream.write(api.encode(image, metadata=_metadata(image, given), **options))
+
+
+def _metadata(image: Image.Image, given: dict[str, Any]) -> dict[str, bytes]:
+    """Metadata of the image, replaced by those passed to `save`; None or empty removes one."""
+    metadata = metadata_of(image)
+    carrier = Image.new("1", (1, 1))
+    for kind, name in (("icc", "icc_profile"), ("exif", "exif"), ("xmp", "xmp")):
+        if name in given:
+            value = given[name]
+            carrier.info[name] = value.tobytes() if isinstance(value, Image.Exif) else value
+            metadata.pop(kind, None)
+    return metadata | metadata_of(carrier)
+
+
+def _accept(prefix: bytes) -> bool:
+    return probe(prefix)
+
+
+def register() -> None:
+    """Make Pillow read and write `.clg` files; doing it again changes nothing."""
+    Image.register_open(FORMAT, CollageImageFile, _accept)
+    Image.register_save(FORMAT, _save)
+    Image.register_extension(FORMAT, SUFFIX)
+    Image.register_mime(FORMAT, MIME)
+
+
+__all__ = ["FORMAT", "MIME", "SUFFIX", "CollageImageFile", "register"]
+
+register()
