@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from bitstream import varint
 from bitstream.container import Header, Reader
 from bitstream.entropy import Decoder
-from collagecodec.collage.bands import widen, with_margins
 from collagecodec.collage.colour import to_levels
 from collagecodec.collage.model import DecoderModel
 from collagecodec.collage.quantiser import level_of, multipliers
 from collagecodec.errors import DamagedTileError, FormatError
 
 Planes = NDArray[np.float32]
-BAND_CELLS = 1200
+Span = tuple[int, int]
+MIN_BAND = 6
+"""Block rows of a band, at least."""
+BAND_CELLS = 450
 """About so many cells are synthesised at a time: their codes and pixels fit the cache."""
 PLANE_LIMIT = 2**13
 """Planes are clipped to +- this many 1/16 levels, which no picture reaches."""
@@ -56,6 +58,19 @@ class Layout:
         count = self.header.tiles_across if across else self.header.tiles_down
         limit = count - 1
         return range(min(first // self.tile_cells, limit), min((last - 1) // self.tile_cells, limit) + 1)
+
+
+@dataclass(frozen=True)
+class CodeBand:
+    """Codes of the cells of some block rows, in units of 1/4 level, for blocks of n samples."""
+
+    n: int
+    codes: NDArray[np.int32]
+    """(rows + 1, columns + 1, C)."""
+    rows: Span
+    """Block rows that are only surroundings, above and below."""
+    columns: Span
+    """Block columns that are only surroundings, left and right."""
 
 
 @dataclass
@@ -129,49 +144,60 @@ class Picture:
                 parts.append(tile[keep, max(left - start, 0) : min(right, stop) - start])
             yield np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
-    def planes(self, n: int, rows: tuple[int, int], columns: tuple[int, int]) -> Iterator[Planes]:
-        """Unrestored planes of the block rows and columns first .. last - 1, as bands (P, h, w) of whole
-        numbers in 1/16 level, n samples to a block."""
-        (first, last), (left, right) = rows, columns
-        carry: NDArray[np.int32] | None = None
-        height = max(1, BAND_CELLS // (right - left + 1))
-        for codes in self._cell_rows(first, last + 1, left, right + 1, self.slices_for(n)):
-            stack = codes if carry is None else np.concatenate([carry, codes])
-            carry = stack[-1:].copy()
-            for start in range(0, len(stack) - 1, height):
-                yield self._blocks(stack[start : start + height + 1], n)
+    def code_bands(self, n: int, rows: Span, columns: Span, margin: int) -> Iterator[CodeBand]:
+        """Codes for the block rows and columns first .. last - 1, a band of block rows at a time, each with
+        the cells of `margin` more blocks on every side that has them."""
+        tall, wide = _extend(rows, margin, self.layout.block_rows), _extend(columns, margin, self.layout.block_columns)
+        height = max(MIN_BAND, BAND_CELLS // (wide[1] - wide[0] + 1))
+        held: NDArray[np.int32] | None = None
+        top, first = tall[0], rows[0]
+        for codes in self._cell_rows(tall[0], tall[1] + 1, wide[0], wide[1] + 1, self.slices_for(n)):
+            held = codes if held is None else np.concatenate([held, codes])
+            reached = top + len(held) - 1
+            while first < rows[1]:
+                last = min(first + height, rows[1])
+                above, below = max(first - margin, tall[0]), min(last + margin, tall[1])
+                if below > reached:
+                    break
+                band = held[above - top : below + 1 - top]
+                yield CodeBand(n, band, (first - above, below - last), (columns[0] - wide[0], wide[1] - columns[1]))
+                first = last
+            keep = max(first - margin, tall[0]) - top
+            held, top = held[keep:].copy(), top + keep
 
-    def _blocks(self, codes: NDArray[np.int32], n: int) -> Planes:
-        rows, columns = codes.shape[0] - 1, codes.shape[1] - 1
-        band = np.empty((self.plane_count, rows * n, columns * n), np.float32)
+    def planes(self, band: CodeBand, margin: int = 0) -> Planes:
+        """Planes (P, h, w) of a band, whole numbers in 1/16 level, `margin` pixels of surroundings included;
+        where the picture ends, its outermost pixels are repeated."""
+        rows, columns, n = band.codes.shape[0] - 1, band.codes.shape[1] - 1, band.n
+        planes = np.empty((self.plane_count, rows * n, columns * n), np.float32)
         for plane in range(self.plane_count):
-            blocks = to_levels(self.model.dictionary.synthesise(plane, codes, n))
+            blocks = to_levels(self.model.dictionary.synthesise(plane, band.codes, n))
             np.clip(blocks, -PLANE_LIMIT, PLANE_LIMIT, out=blocks)
-            shape = band[plane].reshape(rows, n, columns, n)
-            shape[...] = blocks.reshape(rows, columns, n, n).transpose(0, 2, 1, 3)
-        return band
+            planes[plane].reshape(rows, n, columns, n)[...] = blocks.reshape(rows, columns, n, n).transpose(0, 2, 1, 3)
+        if not margin:
+            return planes
+        (above, below), (left, right) = band.rows, band.columns
+        spare = [(above * n, below * n), (left * n, right * n)]
+        cut = tuple(slice(max(a - margin, 0), size - max(b - margin, 0)) for (a, b), size in zip(spare, planes.shape[1:], strict=True))
+        pads = [(0, 0), *((max(margin - a, 0), max(margin - b, 0)) for a, b in spare)]
+        return np.pad(planes[:, *cut], pads, mode="edge")
 
-    def restored(self, rows: tuple[int, int], columns: tuple[int, int]) -> Iterator[Planes]:
-        """As `planes` at the size of the picture, corrected by the restoration."""
-        restoration, n = self.model.restoration, self.model.dictionary.cell
-        if restoration is None or self.grey:
-            yield from self.planes(n, rows, columns)
-            return
-        margin = restoration.margin
-        spare = -(-margin // n)
-        tall, above, below = _extend(rows, spare, self.layout.block_rows)
-        wide, left, right = _extend(columns, spare, self.layout.block_columns)
-        sides = (margin if left else margin - spare * n, margin if right else margin - spare * n)
-        bands = (widen(band, *sides) for band in self.planes(n, tall, wide))
-        for window in with_margins(bands, margin, (above, below), spare * n):
-            yield restoration.correct(window, self.level)
+    @property
+    def restoration_margin(self) -> int:
+        """Pixels of surroundings that the restoration of this picture needs; 0 if it has none."""
+        return 0 if self.model.restoration is None or self.grey else self.model.restoration.margin
+
+    def restored(self, band: CodeBand) -> Planes:
+        """Planes of a band whose margin covers `restoration_margin`, corrected."""
+        margin = self.restoration_margin
+        window = self.planes(band, margin)
+        if not margin or self.model.restoration is None:
+            return window
+        return self.model.restoration.correct(window, self.level)
 
 
-def _extend(span: tuple[int, int], spare: int, limit: int) -> tuple[tuple[int, int], bool, bool]:
-    """A span of blocks with `spare` more on each side that does not end at the picture's border; whether it
-    does, at the start and at the end."""
-    at_start, at_end = span[0] < spare, span[1] + spare > limit
-    return (0 if at_start else span[0] - spare, limit if at_end else span[1] + spare), at_start, at_end
+def _extend(span: Span, margin: int, limit: int) -> Span:
+    return max(span[0] - margin, 0), min(span[1] + margin, limit)
 
 
 def split_tile(payload: memoryview, channels: int) -> tuple[memoryview, memoryview]:

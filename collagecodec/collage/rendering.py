@@ -19,6 +19,7 @@ from collagecodec.collage.alpha import unpack_alpha
 from collagecodec.collage.bands import Band, resampled
 from collagecodec.collage.colour import PLANE_UNIT, grey_pixels, rgb_pixels
 from collagecodec.collage.decoding import Picture, split_tile
+from collagecodec.collage.parallel import ordered, single_threaded_libraries
 from collagecodec.collage.resample import Axis
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
 
@@ -71,11 +72,17 @@ class Rendering:
         return n if fits else -(-ratio.numerator * cell // ratio.denominator)
 
     def __iter__(self) -> Iterator[Pixels]:
-        """Bands (h, width) or (h, width, channels) uint8 from top to bottom."""
-        colour = self._pixels(self._planes())
-        if self.channels in (1, 3):
-            yield from colour
-            return
+        """Bands (h, width) or (h, width, channels) uint8 from top to bottom.
+
+        While the iteration lasts, matrix libraries are held to one thread (`parallel`)."""
+        with single_threaded_libraries():
+            colour = self._colour()
+            if self.channels in (1, 3):
+                yield from colour
+            else:
+                yield from self._with_alpha(colour)
+
+    def _with_alpha(self, colour: Iterator[Pixels]) -> Iterator[Pixels]:
         alpha = self._alpha()
         done = 0
         for band in colour:
@@ -99,42 +106,23 @@ class Rendering:
             made.append(Axis(start * n - first * n * cell, length_units, cell, count, number * n))
         return made[0], made[1]
 
-    def _planes(self) -> Iterator[Band]:
+    def _colour(self) -> Iterator[Pixels]:
         picture, cell = self.picture, self.picture.model.dictionary.cell
         x, y, w, h = self.region
         # Three pixels on each side for the kernel that enlarges.
         rim = 3 if self.n == cell and (self.width, self.height) != (w, h) else 0
         rows = max(y - rim, 0) // cell, min(-(-(y + h + rim) // cell), picture.layout.block_rows)
         columns = max(x - rim, 0) // cell, min(-(-(x + w + rim) // cell), picture.layout.block_columns)
-        if self.n == cell and not self.fast:
-            bands = picture.restored(rows, columns)
-        else:
-            bands = picture.planes(self.n, rows, columns)
+        restored = self.n == cell and not self.fast
+        margin = -(-picture.restoration_margin // cell) if restored else 0
+        bands = picture.code_bands(self.n, rows, columns, margin)
+        finish = picture.restored if restored else picture.planes
         counts = (rows[1] - rows[0], columns[1] - columns[0])
         vertical, horizontal = self._axes(self.n, (rows[0], columns[0]), counts)
+        # Entropy decoding goes on in this thread while others synthesise, restore and colour.
         if vertical.plain and horizontal.plain:
-            return self._cut(bands, vertical, horizontal)
-        return resampled(bands, vertical, horizontal)
-
-    def _cut(self, bands: Iterator[Band], vertical: Axis, horizontal: Axis) -> Iterator[Band]:
-        start, left = int(vertical.first[0]), int(horizontal.first[0])
-        stop, right = start + vertical.count, left + horizontal.count
-        done = 0
-        for band in bands:
-            top, bottom = max(start - done, 0), min(stop - done, band.shape[1])
-            if top < bottom:
-                yield band[:, top:bottom, left:right]
-            done += band.shape[1]
-
-    def _pixels(self, bands: Iterator[Band]) -> Iterator[Pixels]:
-        for band in bands:
-            if len(band) == 1:
-                yield grey_pixels(band[0])
-                continue
-            pixels = np.empty((*band.shape[1:], 3), np.uint8)
-            for channel, values in enumerate(rgb_pixels(*band)):
-                pixels[..., channel] = values
-            yield pixels
+            return _cut(ordered(lambda band: pixels_of(finish(band)), bands), vertical, horizontal)
+        return map(pixels_of, resampled(ordered(finish, bands), vertical, horizontal))
 
     def _alpha(self) -> Pixels:
         """The alpha plane of the output: exact at scale 1, resampled like the planes elsewhere."""
@@ -163,3 +151,24 @@ class Rendering:
             if not picture.tolerate:
                 raise error if isinstance(error, DamagedTileError) else DamagedTileError(tile, str(error)) from error
             return np.full((height, width), 255, np.uint8)
+
+
+def _cut(bands: Iterator[Pixels], vertical: Axis, horizontal: Axis) -> Iterator[Pixels]:
+    start, left = int(vertical.first[0]), int(horizontal.first[0])
+    stop, right = start + vertical.count, left + horizontal.count
+    done = 0
+    for band in bands:
+        top, bottom = max(start - done, 0), min(stop - done, len(band))
+        if top < bottom:
+            yield band[top:bottom, left:right]
+        done += len(band)
+
+
+def pixels_of(band: Band) -> Pixels:
+    """Planes (1, h, w) or (3, h, w) in 1/16 level to pixels (h, w) or (h, w, 3) uint8."""
+    if len(band) == 1:
+        return grey_pixels(band[0])
+    pixels = np.empty((*band.shape[1:], 3), np.uint8)
+    for channel, values in enumerate(rgb_pixels(*band)):
+        pixels[..., channel] = values
+    return pixels

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.lib.stride_tricks import as_strided
 
 from collagecodec.collage.colour import PLANE_UNIT
-from collagecodec.collage.integers import Floats, IntegerLayer
+from collagecodec.collage.integers import ACTIVATION_MAX, Floats, IntegerLayer
 
-STRIP = 2048
+STRIP = 1024
 """Positions computed at a time, so that the gathered neighbourhoods stay in the cache."""
 
 
@@ -38,37 +38,38 @@ class Restoration:
         np.floor(levels, out=levels)
         np.clip(levels, -128, 127, out=levels)
         rows, columns = planes.shape[1] // 2, planes.shape[2] // 2
-        maps = levels.reshape(3, rows, 2, columns, 2).transpose(0, 2, 4, 1, 3).reshape(12, rows, columns)
+        maps = np.ascontiguousarray(levels.reshape(3, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4))
+        maps = maps.reshape(rows, columns, 12)
         for layer in self.layers[:-1]:
             maps = _convolve(maps, layer, level, rectify=True)
         maps = _convolve(maps, self.layers[-1], level, rectify=False)
-        margin, (_, height, width) = self.margin, maps.shape
-        correction = maps.reshape(3, 2, 2, height, width).transpose(0, 3, 1, 4, 2)
+        margin, (height, width, _) = self.margin, maps.shape
+        correction = maps.reshape(height, width, 3, 2, 2).transpose(2, 0, 3, 1, 4)
         inner = planes[:, margin : margin + 2 * height, margin : margin + 2 * width]
         return inner + correction.reshape(inner.shape)
 
 
 def _convolve(maps: Floats, layer: IntegerLayer, level: int, rectify: bool) -> Floats:
-    """Valid 3x3 convolution of (C, H, W) to (D, H - 2, W - 2), strip by strip along the flattened picture."""
-    channels, height, width = maps.shape
-    flat = maps.reshape(channels, -1)
+    """Valid 3x3 convolution of (H, W, C) to (H - 2, W - 2, D), strip by strip along the flattened picture."""
+    height, width, channels = maps.shape
     length = (height - 2) * width
-    found = np.empty((layer.weight.shape[1], length), np.float32)
-    weight = np.ascontiguousarray(layer.weight.T)
-    bias = (layer.bias + np.float32(level) * layer.slope + np.float32(2 ** (layer.shift - 1)))[:, None]
+    flat = np.concatenate([maps.reshape(-1, channels), np.zeros((2, channels), np.float32)])
+    # Row p holds the pixels p, p + 1, p + 2 side by side: one row of a 3x3 neighbourhood without a copy.
+    triples = as_strided(flat, (height * width, 3 * channels), (4 * channels, 4), writeable=False)
+    found = np.empty((length, layer.weight.shape[1]), np.float32)
+    bias = layer.bias + np.float32(level) * layer.slope + np.float32(2 ** (layer.shift - 1))
     scale = np.float32(2.0**-layer.shift)
-    padded = np.concatenate([flat, np.zeros((channels, 2), np.float32)], axis=1)
-    taps = np.empty((9, channels, STRIP), np.float32)
+    taps = np.empty((STRIP, 3, 3 * channels), np.float32)
     for start in range(0, length, STRIP):
         size = min(STRIP, length - start)
-        for tap in range(9):
-            offset = start + tap // 3 * width + tap % 3
-            taps[tap, :, :size] = padded[:, offset : offset + size]
-        part = found[:, start : start + size]
-        np.matmul(weight, taps.reshape(9 * channels, STRIP)[:, :size], out=part)
+        for row in range(3):
+            taps[:size, row] = triples[start + row * width : start + row * width + size]
+        part = found[start : start + size]
+        np.matmul(taps[:size].reshape(size, -1), layer.weight, out=part)
         part += bias
         part *= scale
         np.floor(part, out=part)
         if rectify:
-            np.clip(part, 0, 127, out=part)
-    return np.ascontiguousarray(found.reshape(-1, height - 2, width)[:, :, : width - 2])
+            np.maximum(part, 0, out=part)
+            np.minimum(part, ACTIVATION_MAX, out=part)
+    return found.reshape(height - 2, width, -1)[:, : width - 2]

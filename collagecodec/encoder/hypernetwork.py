@@ -5,14 +5,17 @@ Maps are (H, W, C) float32; a convolution gathers neighbourhoods and is one matr
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from collagecodec.collage.parallel import ordered
+
 Floats = NDArray[np.float32]
-ROWS = 16
+ROWS = 8
 """Rows of output that a convolution computes at a time, so that neighbourhoods stay in the cache."""
 
 
@@ -33,13 +36,18 @@ class Convolution:
         if self.kernel == 1:
             return x @ self.weight + self.bias
         k, s = self.kernel, self.stride
-        windows = sliding_window_view(x, (k, k), axis=(0, 1))[::s, ::s].transpose(0, 1, 3, 4, 2)  # type: ignore[call-overload]
+        windows = sliding_window_view(x, (k, k), axis=(0, 1))[::s, ::s].transpose(0, 1, 3, 4, 2)
         rows, columns = windows.shape[:2]
         out = np.empty((rows, columns, self.weight.shape[1]), np.float32)
-        for start in range(0, rows, ROWS):
+
+        def strip(start: int) -> None:
             part = windows[start : start + ROWS]
-            np.matmul(part.reshape(len(part) * columns, -1), self.weight, out=out[start : start + ROWS].reshape(len(part) * columns, -1))
-        out += self.bias
+            size = len(part) * columns
+            target = out[start : start + ROWS].reshape(size, -1)
+            np.matmul(part.reshape(size, -1), self.weight, out=target)
+            target += self.bias
+
+        deque(ordered(strip, range(0, rows, ROWS)), maxlen=0)
         return out
 
 

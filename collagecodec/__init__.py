@@ -1,0 +1,40 @@
+"""Images stored as the parameters of a contractive map.
+
+    import collagecodec
+    data = collagecodec.encode(image, quality=60)          # numpy array or Pillow image to bytes
+    pixels = collagecodec.decode(data, scale=2)            # to a numpy array at any resolution
+    collagecodec.write("photo.clg", image, bpp=0.5)
+    pixels = collagecodec.read("photo.clg", region=(0, 0, 512, 512))
+
+Importing it registers the Pillow plugin if Pillow is in use already.
+"""
+
+from collagecodec._version import __version__
+from collagecodec.api import Decoded, Info, decode, decode_bands, encode, info
+from collagecodec.errors import (
+    CollageError,
+    DamagedTileError,
+    FormatError,
+    LimitError,
+    ModelMismatchError,
+    UnsupportedImageError,
+)
+from collagecodec.files import read, write
+
+__all__ = [
+    "CollageError",
+    "DamagedTileError",
+    "Decoded",
+    "FormatError",
+    "Info",
+    "LimitError",
+    "ModelMismatchError",
+    "UnsupportedImageError",
+    "__version__",
+    "decode",
+    "decode_bands",
+    "encode",
+    "info",
+    "read",
+    "write",
+]
