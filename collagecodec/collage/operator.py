@@ -75,10 +75,10 @@ class Operator:
         if code.index is None:
             if terms != geometry.candidates:
                 raise ValueError(f"{terms} coefficients for {geometry.candidates} candidates and no indices")
-            parts = code.domain @ means[:, :, geometry.gather]
+            parts: Floats = np.asarray(code.domain @ means[:, :, geometry.gather])
         else:
             parts = self._sparse(code, means)
-        return place(parts * geometry.window.reshape(-1), geometry)
+        return place(parts * geometry.window.reshape(-1).astype(parts.dtype), geometry)
 
     def _sparse(self, code: Code, means: Floats) -> Floats:
         """Domain terms by index, from window means (B, C, positions): (B, C, K, S * S)."""
@@ -99,8 +99,7 @@ class Operator:
     def offset(self, code: Code) -> Floats:
         """The constant part of the map, auxiliary terms and b: (B, C, H, W)."""
         geometry = self.geometry
-        window: Floats = geometry.window.reshape(-1)
-        parts: Floats = np.asarray(code.offset[..., None] * window)
+        parts: Floats = code.offset[..., None] * geometry.window.reshape(-1).astype(code.offset.dtype)
         if code.auxiliary.shape[-1]:
             parts = parts + self._atoms(code)
         shape = (code.blocks, self.channels, geometry.cells, geometry.support**2)

@@ -1,0 +1,64 @@
+"""Encoder of `collage-paper`: blocks to symbols of fixed width, by one pass of the hypernetwork."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from collagecodec.collage.model import current, read_tensors
+from collagecodec.collage.paper import CELLS, PaperDecoder, Symbols, load_paper
+from collagecodec.networks.paper import PaperNetwork
+
+BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class PaperEncoder:
+    """A model for encoding."""
+
+    decoder: PaperDecoder
+    network: PaperNetwork
+
+    @classmethod
+    def from_tensors(cls, decoder: PaperDecoder, tensors: Mapping[str, NDArray[np.generic]]) -> PaperEncoder:
+        """Assemble an encoder from the arrays of its file; domain levels are the decoder's."""
+        components = len(tensors["quantiser.analysis"])
+        with torch.random.fork_rng(devices=[]):
+            network = PaperNetwork(len(decoder.auxiliary.atoms), components).eval()
+        state = {name: torch.tensor(np.asarray(value, np.float32)) for name, value in tensors.items()}
+        state["quantiser.domain_levels"] = torch.tensor(decoder.domain_levels, dtype=torch.float32)
+        network.load_state_dict(state, strict=False)
+        return cls(decoder, network)
+
+    def symbols(self, blocks: NDArray[np.uint8], rate: int) -> Symbols:
+        """Symbols (B, 4 + Q) at a rate of blocks (B, 3, 40, 40)."""
+        table = self.decoder.rates[rate]
+        found = np.empty((len(blocks), CELLS + table.widths.size), np.int64)
+        for first in range(0, len(blocks), BATCH):
+            part = torch.tensor(blocks[first : first + BATCH], dtype=torch.float32)
+            domain, components = self.network.components(part)
+            rows = found[first : first + BATCH]
+            rows[:, :CELLS] = nearest(domain.double().numpy(), self.decoder.domain_levels)
+            values = components.double().numpy()
+            for component, width in enumerate(table.widths):
+                levels = table.levels[component, : 2**width]
+                rows[:, CELLS + component] = nearest(values[:, component], levels)
+        return found
+
+
+def nearest(values: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of the nearest of rising levels (L,): int64, the shape of `values`."""
+    return np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
+
+
+@lru_cache(maxsize=2)
+def load_paper_encoder(name: str) -> PaperEncoder:
+    """Read the newest version of a model for encoding; ModelMismatchError if it is not installed."""
+    folder, fingerprint = current(name)
+    tensors = read_tensors(folder / f"encoder-{fingerprint}.safetensors")
+    return PaperEncoder.from_tensors(load_paper(fingerprint), tensors)

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collagecodec.collage.paper import BLOCK_BITS, MIDDLE, PaperDecoder
+from collagecodec.encoder.paper import PaperEncoder
+from collagecodec.networks.paper import Factors, PaperNetwork, factorise
+from collagecodec.networks.paper_quantiser import nearest, straight_through
+from collagecodec.training.config import Recipe, Stage
+from collagecodec.training.paper import PaperTask, decoder_arrays, encoder_arrays, whole
+from collagecodec.training.paper_calibration import allocate, lloyd_levels, quantisation_error
+from tests.codecs.paper_model import ATOMS, blocks, network
+
+STAGE = Stage("joint", 8, 1, ("hypernetwork",), {"hypernetwork": 1e-3})
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> PaperNetwork:
+    return network()
+
+
+def test_factors_are_those_of_the_paper() -> None:
+    raw = torch.randn(5, 4, 9) * 0.05
+    offset = torch.rand(5, 4, 3) * 1.8 - 0.9
+    found = factorise(raw, offset)
+    assert isinstance(found, Factors)
+    torch.testing.assert_close(found.gamma * found.a, raw)
+    torch.testing.assert_close(found.b, offset)
+    torch.testing.assert_close(found.gamma.sum(-1), torch.ones(5, 4))
+    # What cannot be is brought back to what can, in proportion.
+    strong = factorise(raw * 1000, offset * 10)
+    assert float(strong.a.abs().max()) < 1
+    assert float(strong.b.abs().max()) < 1
+    share = raw.abs() / raw.abs().sum(-1, keepdim=True)
+    torch.testing.assert_close(strong.gamma, share)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32), bits=st.integers(0, 6))
+def test_lloyd_tables_are_better_than_even_ones(seed: int, bits: int) -> None:
+    values = np.random.default_rng(seed).laplace(size=500)
+    levels = lloyd_levels(values, bits)
+    assert (np.diff(levels) >= 0).all()
+    even = np.linspace(values.min(), values.max(), 2 * 2**bits + 1)[1::2]
+    assert quantisation_error(values, levels) <= quantisation_error(values, even) + 1e-12
+
+
+def test_bits_go_where_they_help() -> None:
+    errors = np.array(
+        [[100, 30, 8, 2, 1], [50, 14, 4, 1, 0.9], [4, 1, 0.3, 0.1, 0.05], [0.1, 0.1, 0, 0, 0.0]]
+    )
+    assert allocate(errors, 6).tolist() == [3, 2, 1, 0]
+    assert allocate(errors, 16).tolist() == [4, 4, 4, 4]
+    with pytest.raises(ValueError, match="17 bits"):
+        allocate(errors, 17)
+
+
+def test_the_nearest_level_is_found_and_gradients_pass() -> None:
+    levels = torch.tensor([[-2.0, 0.0, 1.0], [0.0, 10.0, 1e6]], requires_grad=True)
+    values = torch.tensor([[-1.2, 4.0], [0.6, 900.0]], requires_grad=True)
+    assert nearest(values.detach(), levels.detach()).tolist() == [[0, 0], [2, 1]]
+    chosen = straight_through(values, levels)
+    assert chosen.tolist() == [[-2.0, 0.0], [1.0, 10.0]]
+    (chosen * torch.tensor([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
+    assert values.grad.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert levels.grad.tolist() == [[1.0, 0.0, 3.0], [2.0, 4.0, 0.0]]
+
+
+def test_calibration_spends_all_bits(calibrated: PaperNetwork) -> None:
+    for widths, bits in zip(calibrated.quantiser.widths, BLOCK_BITS, strict=True):
+        assert int(widths.sum()) + 8 == bits
+        assert (widths[: int((widths > 0).sum())] > 0).all()
+
+
+def test_the_exported_decoder_shows_what_was_trained(calibrated: PaperNetwork) -> None:
+    decoder = PaperDecoder.from_tensors(decoder_arrays(calibrated), "test")
+    encoder = PaperEncoder.from_tensors(decoder, encoder_arrays(calibrated))
+    pixels = blocks(6, seed=3)
+    with torch.no_grad():
+        decoded, _ = calibrated(pixels.float())
+    for rate in range(2):
+        symbols = encoder.symbols(pixels.numpy(), rate)
+        shown = decoder.render(decoder.code(symbols, rate), 20)
+        # Iterations, tables and rounding are the same to within the units that are stored.
+        assert np.abs(shown - decoded[rate].picture.numpy()).mean() < 0.2
+    assert float(decoded[1].error.mean()) < float(decoded[0].error.mean())
+
+
+def test_training_improves_and_repeats() -> None:
+    options = {
+        "loss": {"code": 0.01},
+        "calibration": {"batches": 10},
+        "dictionary": {"atoms": ATOMS},
+    }
+    recipe = Recipe("paper", "paper", 1, (1.0,), 40, (STAGE,), options)
+
+    class Fixed:
+        def at(self, step: int) -> torch.Tensor:
+            return blocks(32, seed=step + 50)
+
+    def run() -> list[float]:
+        task = PaperTask(recipe)
+        task.prepare(Fixed())
+        optimiser = torch.optim.Adam(task.network.parameters(), 1e-4)
+        losses = []
+        for _ in range(8):
+            loss, figures = task.loss(task.network, Fixed().at(99), STAGE)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(figures["loss"])
+        assert {"psnr@0.13", "psnr@0.31", "code"} <= set(figures)
+        return losses
+
+    first = run()
+    assert first[-1] < first[0]
+    assert run() == first
+
+
+def test_numbers_that_do_not_fit_are_not_exported() -> None:
+    assert whole(torch.tensor([0.5, -1.0]), 4, np.int16).tolist() == [2, -4]
+    with pytest.raises(ValueError, match="do not fit int16"):
+        whole(torch.tensor([40000.0]), 1, np.int16)
+
+
+def test_domain_terms_are_used(calibrated: PaperNetwork) -> None:
+    levels = calibrated.quantiser.domain_levels
+    assert float(levels.max() - levels.min()) > 0.05
+    pixels = blocks(4, seed=9).float()
+    domain, theta = calibrated.theta(calibrated.factors(pixels - MIDDLE))
+    stored = calibrated.quantiser.domain(domain)
+    without = calibrated.picture(torch.zeros_like(stored), theta)
+    assert float((calibrated.picture(stored, theta) - without).abs().max()) > 0
