@@ -3,13 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paper_model import install, scene
 
 from bitstream.container import CODEC_IDS, Header, Reader, write
 from collagecodec.codecs import collage_paper
 from collagecodec.codecs.collage_paper import PaperCollageCodec
 from collagecodec.collage.paper import BLOCK_BITS, RATES, PaperDecoder, load_paper
 from collagecodec.errors import DamagedTileError, FormatError, ModelMismatchError, UnsupportedImageError
-from tests.codecs.paper_model import install, scene
 
 
 @pytest.fixture(scope="module")

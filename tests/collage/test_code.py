@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from collages import KINDS, Kind, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collagecodec.collage.code import Code
-from tests.collage.collages import KINDS, Kind, make
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

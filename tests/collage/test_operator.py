@@ -2,6 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from collages import KINDS, Kind, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,6 @@ from collagecodec.collage.fixed_point import closed_form, collage_bound, iterate
 from collagecodec.collage.geometry import Geometry, domain_grid
 from collagecodec.collage.lapped import dct_basis, lot_basis, separable_atoms
 from collagecodec.collage.operator import Operator
-from tests.collage.collages import KINDS, Kind, make
 
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 

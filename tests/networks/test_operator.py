@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from collages import KINDS, Kind, make
 
 from collagecodec.collage.fixed_point import closed_form, iterate
 from collagecodec.networks.operator import CodeTensors, TorchOperator, code_tensors
-from tests.collage.collages import KINDS, Kind, make
 
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paper_model import ATOMS, blocks, network
 
 from collagecodec.collage.paper import BLOCK_BITS, MIDDLE, PaperDecoder
 from collagecodec.encoder.paper import PaperEncoder
@@ -11,7 +12,6 @@ from collagecodec.networks.paper_quantiser import nearest, straight_through
 from collagecodec.training.config import Recipe, Stage
 from collagecodec.training.paper import PaperTask, decoder_arrays, encoder_arrays, whole
 from collagecodec.training.paper_calibration import allocate, lloyd_levels, quantisation_error
-from tests.codecs.paper_model import ATOMS, blocks, network
 
 STAGE = Stage("joint", 8, 1, ("hypernetwork",), {"hypernetwork": 1e-3})
 
