@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,7 @@ class PillowSource:
         self._mode = storable_mode(image)
         if image.format == "TIFF":
             # Pillow turns these upright while it loads, and takes the orientation out of the metadata. Where
-            # it maps the file (it does when there is a name) it does so wrongly for L and RGBA.
+            # it maps the file (it does when it knows a name) it does so wrongly for L and RGBA.
             image.filename = ""  # type: ignore[attr-defined]
             _loaded(image.load)
         self.channels = MODES.index(self._mode) + 1
@@ -140,13 +140,20 @@ def open_source(path: str | Path, *, large: int = LARGE) -> Source:
             raise UnsupportedImageError("standard input is empty: pipe a picture into it")
         return _open(io.BytesIO(data), data, "standard input", large)
     file = Path(path)
-    return open_raw(file) or _open(file, file, str(path), large)
+    raw = open_raw(file)
+    if raw is not None:
+        return raw
+    with file.open("rb") as stream:
+        return _open(stream, file, str(path), large)
 
 
-def _open(stream: Any, data: Path | bytes, name: str, large: int) -> Source:
+def _open(stream: BinaryIO, data: Path | bytes, name: str, large: int) -> Source:
+    """Open the picture in `stream`, which may be closed afterwards; `data` is the same for libvips."""
     image = _open_with_pillow(stream, name)
     if image is not None and (image.width * image.height <= large or image.format not in _STREAMED):
-        return PillowSource(image)
+        source = PillowSource(image)
+        _loaded(image.load)
+        return source
     from collagecodec.raster.vips import VipsSource
 
     metadata = {}
@@ -154,11 +161,10 @@ def _open(stream: Any, data: Path | bytes, name: str, large: int) -> Source:
         # Pillow knows frames and metadata that libvips does not tell.
         storable_mode(image)
         metadata = metadata_of(image)
-        image.close()
     return VipsSource(data, metadata)
 
 
-def _open_with_pillow(stream: Any, name: str) -> Image.Image | None:
+def _open_with_pillow(stream: BinaryIO, name: str) -> Image.Image | None:
     """Open a picture without decoding it; None if Pillow insists that it is too large."""
     from PIL import Image, UnidentifiedImageError
 
@@ -181,12 +187,10 @@ def _open_with_pillow(stream: Any, name: str) -> Image.Image | None:
         raise UnsupportedImageError(f"{name} is a damaged picture ({error}); copy it again") from error
 
 
-def _open_huge(stream: Any) -> Image.Image | None:
+def _open_huge(stream: BinaryIO) -> Image.Image | None:
     """Open a picture by the plugin for its format, without the guard that `Image.open` adds."""
     from PIL import Image
 
-    if isinstance(stream, Path):
-        stream = stream.open("rb")
     stream.seek(0)
     prefix = stream.read(16)
     for kind in _STREAMED:

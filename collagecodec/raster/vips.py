@@ -45,8 +45,8 @@ class VipsSource:
     def _open(self) -> Any:
         try:
             if isinstance(self._data, bytes):
-                return pyvips.Image.new_from_buffer(self._data, "", access="sequential")
-            return pyvips.Image.new_from_file(str(self._data), access="sequential")
+                return pyvips.Image.new_from_buffer(self._data, "", access="sequential", fail_on="error")
+            return pyvips.Image.new_from_file(str(self._data), access="sequential", fail_on="error")
         except pyvips.Error as error:
             raise _unreadable(error) from error
 
@@ -126,7 +126,7 @@ def save_with_vips(
     source.on_read(feed.read)
     target = pyvips.Target.new_to_file(str(path))
     try:
-        image = pyvips.Image.new_from_source(source, "", access="sequential")
+        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
         image.write_to_target(target, suffix, **options)
     except pyvips.Error as error:
         if feed.error is not None:
