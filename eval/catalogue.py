@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from collagecodec.codecs.base import Codec
-from collagecodec.codecs.registry import CodecUnavailableError, UnknownCodecError
+from collagecodec.codecs.registry import UnknownCodecError
+from collagecodec.errors import CollageError
 from eval import baselines, ours
 from eval.facts import backend_of
 from eval.series import Series
@@ -76,11 +77,9 @@ def problem(series: Series) -> str:
     try:
         codec = series.codec(series.values[0])
         backend_of(codec)
-    except CodecUnavailableError as error:
-        return str(error)
     except UnknownCodecError:
         return "not part of this version"
-    except (ImportError, TypeError) as error:
+    except (CollageError, ImportError, TypeError, ValueError) as error:
         return str(error)
     return ""
 

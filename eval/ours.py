@@ -12,4 +12,5 @@ _QUALITIES = tuple(map(float, (2, 6, 10, 16, 22, 28, 35, 42, 50, 58, 66, 74, 82,
 SERIES = (
     Series("collage", partial(registry.get, "collage"), "quality", _QUALITIES),
     Series("collage-e0", partial(registry.get, "collage"), "quality", _QUALITIES, {"effort": 0}),
+    Series("collage-paper", partial(registry.get, "collage-paper"), "bpp", (0.13, 0.31)),
 )

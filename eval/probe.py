@@ -4,9 +4,10 @@
   arrays and bytes in memory.
 - **Load**: the first encoding and decoding of a 64x64 picture, imports and model included; it is in no
   other number.
-- **Memory**: the largest resident set that the process reached (VmHWM of Linux) beyond what it held with the
-  picture loaded and the codec imported. `ru_maxrss` is of no use here, since a child inherits its parent's;
-  tracemalloc does not see what C libraries allocate.
+- **Memory**: the largest resident set that the process reached while coding, beyond what it held before, with
+  the picture loaded. On Linux that is VmHWM, set back before coding; elsewhere `ru_maxrss`, which cannot be
+  set back and may hide a small codec behind the loading of the picture. tracemalloc does not see what C
+  libraries allocate.
 - **Threads**: the process is bound to so many cores, and OpenMP and BLAS are told so, which is the one limit
   that holds for every codec, whatever options it has.
 """
@@ -125,7 +126,7 @@ def _median(work: Callable[[], object], repeats: int) -> float:
 def _encode_peak(probe: Probe) -> float:
     _bind(probe.threads)
     image, codec = probe.task.picture.load(), probe.task.codec
-    before = _peak_mib()
+    before = _held_mib()
     codec.encode(image)
     return _peak_mib() - before
 
@@ -135,7 +136,7 @@ def _decode_peak(probe: Probe) -> float:
     data = _alone(_encoded, probe)
     # The picture is not needed here, but held all the same, so that both peaks start from the same ground.
     image, codec = probe.task.picture.load(), probe.task.codec
-    before = _peak_mib()
+    before = _held_mib()
     codec.decode(data)
     peak = _peak_mib() - before
     del image
@@ -146,10 +147,23 @@ def _encoded(probe: Probe) -> bytes:
     return probe.task.codec.encode(probe.task.picture.load())
 
 
+def _held_mib() -> float:
+    """Return what the process holds now, and let its peak begin from there where the system allows it."""
+    gc.collect()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM to VmRSS
+    except OSError:
+        return _peak_mib()
+    return _status_mib("VmRSS")
+
+
 def _peak_mib() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    # Other systems do not hand the parent's peak down. macOS counts bytes where others count KiB.
+    if Path("/proc/self/status").exists():
+        return _status_mib("VmHWM")
+    # macOS counts bytes where others count KiB.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _status_mib(field: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024

@@ -41,6 +41,7 @@ class Entry:
 ENTRIES: Mapping[str, Entry] = MappingProxyType(
     {
         "collage": Entry("collagecodec.codecs.collage", "CollageCodec", extra="train"),
+        "collage-paper": Entry("collagecodec.codecs.collage_paper", "PaperCollageCodec", extra="train"),
     }
 )
 

@@ -6,7 +6,7 @@ function ticks(low, high, log) {
   const found = [];
   if (log) {
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
-      for (const step of [1, 2, 5]) found.push(step * 10 ** power);
+      for (const step of [1, 2, 3, 5]) found.push(step * 10 ** power);
     }
   } else {
     const rough = (high - low) / 7;

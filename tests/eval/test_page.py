@@ -15,6 +15,8 @@ DRIVER = shutil.which("chromedriver")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--window-size=1200,2400",
+    # Smooth scrolling would move buttons away from under the click.
+    "--force-prefers-reduced-motion",
     # Nothing may be fetched: every name resolves to nowhere.
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )  # fmt: skip
