@@ -8,9 +8,19 @@ from collagecodec.codecs import registry
 from eval.series import Series
 
 _QUALITIES = tuple(map(float, (2, 6, 10, 16, 22, 28, 35, 42, 50, 58, 66, 74, 82, 90, 96)))
+_STEPS = tuple(map(float, (400, 260, 180, 130, 100, 76, 58, 44, 34, 26, 20, 15, 11, 8, 6, 4)))
 
 SERIES = (
     Series("collage", partial(registry.get, "collage"), "quality", _QUALITIES),
     Series("collage-e0", partial(registry.get, "collage"), "quality", _QUALITIES, {"effort": 0}),
     Series("collage-paper", partial(registry.get, "collage-paper"), "bpp", (0.13, 0.31)),
+    *(
+        Series(label, partial(registry.get, "dct"), "step", _STEPS, {"cell": cell, "coding": coding})
+        for label, cell, coding in (
+            ("dct", 8, "entropy"),
+            ("dct-16", 16, "entropy"),
+            ("dct-fixed", 8, "fixed"),
+            ("dct-fixed-16", 16, "fixed"),
+        )
+    ),
 )

@@ -40,8 +40,9 @@ class Entry:
 
 ENTRIES: Mapping[str, Entry] = MappingProxyType(
     {
-        "collage": Entry("collagecodec.codecs.collage", "CollageCodec", extra="train"),
+        "collage": Entry("collagecodec.codecs.collage", "CollageCodec"),
         "collage-paper": Entry("collagecodec.codecs.collage_paper", "PaperCollageCodec", extra="train"),
+        "dct": Entry("collagecodec.codecs.dct", "DctCodec"),
     }
 )
 

@@ -14,7 +14,7 @@ from eval.commands.options import data_options, out_option, split, told
 from eval.commands.rd import rd
 from eval.store import read_rows
 
-ALSO = ("collage", "jpeg", "webp", "jpeg2000-psnr", "avif-420-s4")
+ALSO = ("dct-fixed-16", "dct", "dct-16", "collage", "jpeg", "webp", "jpeg2000-psnr", "avif-420-s4")
 """Series that the paper does not have, at its rates."""
 _NEAR = 0.03
 
@@ -68,7 +68,7 @@ def _ours(means: Mapping[str, Sequence[MeanPoint]], label: str, rates: Sequence[
 
 
 def _cells(rates: Sequence[float], values: Sequence[float]) -> str:
-    """Return '31.30 at 0.13'-like cells, 24 columns wide; a rate that the curve does not reach is a dash."""
+    """Return '31.30 at 0.13'-like cells, 26 columns wide; a rate that the curve does not reach is a dash."""
     cells = (
         f"{'-':>5} @{rate:4.2f}" if value != value else f"{value:5.2f} @{rate:4.2f}"
         for rate, value in zip(rates, values, strict=True)

@@ -63,7 +63,7 @@ def make(
             coded = []
             for series in chosen:
                 rows = found.get(series.label, {}).get(picture.name, [])
-                points = sorted((row.value, row.bpp) for row in rows)
+                points = [(row.value, row.bpp) for row in rows]
                 coded += _coded(series, image, rate, points, (x, y, size))
                 bar.update(1)
             original = _data_uri(image[y : y + size, x : x + size])
@@ -76,24 +76,25 @@ def at_rate(
 ) -> tuple[bytes, Image8]:
     """Return the file nearest to `rate` bits a pixel and its decoded picture, by halving the knob's range.
 
-    `points`: measured pairs of knob and bits a pixel, ascending, which bound the search. A knob whose listed
+    `points`: measured pairs of knob and bits a pixel, which bound the search. A knob whose listed
     values are whole numbers is turned in whole numbers. Raises what the codec raises.
     """
-    low = max((value for value, bpp in points if bpp <= rate), default=series.values[0])
-    high = min((value for value, bpp in points if bpp >= rate), default=series.values[-1])
+    # By rate, not by knob: a finer step is a smaller number but a larger file.
+    low = max(((bpp, value) for value, bpp in points if bpp <= rate), default=(0, series.values[0]))[1]
+    high = min(((bpp, value) for value, bpp in points if bpp >= rate), default=(0, series.values[-1]))[1]
     whole = all(isinstance(value, int) for value in series.values)
     files: dict[float, bytes] = {}
     for _ in range(_STEPS):
         middle = round((low + high) / 2) if whole else (low + high) / 2
-        if middle in files:
+        untried = [value for value in (middle, low, high) if value not in files]
+        if not untried:
             break
-        files[middle] = series.codec(middle).encode(image)
-        error = _error(files[middle], image, rate)
+        files[untried[0]] = series.codec(untried[0]).encode(image)
+        error = _error(files[untried[0]], image, rate)
         if abs(error) < _CLOSE:
             break
-        low, high = (
-            (middle + 1 if whole else middle, high) if error < 0 else (low, middle - 1 if whole else middle)
-        )
+        if untried[0] == middle:
+            low, high = (middle, high) if error < 0 else (low, middle)
     best = min(files, key=lambda value: abs(_error(files[value], image, rate)))
     return files[best], series.codec(best).decode(files[best])
 
