@@ -18,6 +18,8 @@ from collagecodec.encoder.hypernetwork import HyperNetwork
 Floats = NDArray[np.float32]
 HALO = 6
 """Cells around a tile that the hypernetwork looks at; 16 * (2 * 6 + 2) rows overlap between tile rows."""
+WHOLE_CELLS = 20_000
+"""Pictures of up to this many cells (5 megapixels) are analysed as a whole."""
 YCC_FROM_RGB = np.array(
     [[0.299, 0.587, 0.114], [-0.299 / 1.772, -0.587 / 1.772, 0.5], [0.5, -0.587 / 1.402, -0.114 / 1.402]], np.float32
 )
@@ -33,16 +35,23 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
-class Patch:
-    """A tile with its surroundings, ready for any step."""
+class Part:
+    """A tile's own cells in a patch."""
 
     tile: int
+    rows: slice
+    columns: slice
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One or several tiles with their surroundings, ready for any step."""
+
+    parts: tuple[Part, ...]
     framed: Floats
     """Planes of the cells' samples, (n (R + 1), n (S + 1), 3), centred on 0."""
     linear: Floats
     """Linear codes in pixel levels, (R, S, C)."""
-    inner: tuple[slice, slice]
-    """The tile's own cells in `linear`."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +66,22 @@ class EncoderModel:
         """(n (R + 1), n (S + 1), 3) to (R, S, C)."""
         n = self.decoder.dictionary.cell
         rows, columns = framed.shape[0] // n, framed.shape[1] // n
-        codes = np.empty((rows - 1, columns - 1, self.decoder.dictionary.channel_count), np.float32)
+        found = []
         for plane, matrix in enumerate(self.analysis):
             blocks = framed[..., plane].reshape(rows, n, columns, n).transpose(0, 2, 1, 3).reshape(rows, columns, n * n)
             shifts = [blocks[y : rows - 1 + y, x : columns - 1 + x] for y, x in reversed(QUADRANTS)]
-            codes[..., self.decoder.dictionary.planes[plane].channels] = np.concatenate(shifts, axis=2) @ matrix
-        return codes
+            found.append(np.concatenate(shifts, axis=2) @ matrix)
+        order = np.argsort(np.concatenate([plane.channels for plane in self.decoder.dictionary.planes]))
+        return np.take(np.concatenate(found, axis=2), order, axis=2)
 
-    def codes(self, patch: Patch, steps: Floats, level: int, plain: bool) -> Floats:
-        """Codes of the tile's own cells in quantiser steps, before rounding; `plain` without the network."""
+    def codes(self, patch: Patch, steps: Floats, level: float, plain: bool) -> Floats:
+        """Codes of all cells in quantiser steps, before rounding; `plain` without the network.
+
+        `level` is half the binary logarithm of the stored step, not rounded as the decoder's is."""
         linear = patch.linear / steps
         if plain:
-            own = linear[patch.inner]
-            return own - LINEAR_DEAD_ZONE * np.tanh(2 * own)
-        return self.hypernetwork(patch.framed, linear, level / 16)[patch.inner]
+            return linear - LINEAR_DEAD_ZONE * np.tanh(2 * linear)
+        return self.hypernetwork(patch.framed, linear, level)
 
 
 @lru_cache(maxsize=2)
@@ -92,28 +103,53 @@ def _mirror(first: int, last: int, size: int) -> NDArray[np.intp]:
 
 
 def patches(model: EncoderModel, layout: Layout, source: Rows) -> Iterator[Patch]:
-    """All tiles of a picture with their surroundings, in raster order; memory follows one row of tiles."""
-    header = layout.header
-    for row in range(header.tiles_down):
-        top, bottom, inner_rows = _with_halo(layout.tile_span(row, False), layout.block_rows + 1)
-        index = _mirror((top - 1) * layout.cell, bottom * layout.cell, header.height)
-        band = source.rows(int(index.min()), int(index.max()) + 1)
-        for column in range(header.tiles_across):
-            left, right, inner_columns = _with_halo(layout.tile_span(column, True), layout.block_columns + 1)
-            across = _mirror((left - 1) * layout.cell, right * layout.cell, header.width)
-            pixels = band[np.ix_(index - index.min(), across)]
-            framed = planes_of(pixels)
-            yield Patch(
-                tile=row * header.tiles_across + column,
-                framed=framed,
-                linear=model.linear_codes(framed),
-                inner=(inner_rows, inner_columns),
+    """All tiles of a picture with their surroundings, in raster order.
+
+    A small picture is one patch. Otherwise each tile is, and memory follows one row of tiles.
+    """
+    rows = [layout.tile_span(row, False) for row in range(layout.header.tiles_down)]
+    columns = [layout.tile_span(column, True) for column in range(layout.header.tiles_across)]
+    if (layout.block_rows + 1) * (layout.block_columns + 1) <= WHOLE_CELLS:
+        band = _Band(layout, source, 0, rows[-1][1])
+        parts = [
+            Part(i * len(columns) + j, slice(*row), slice(*column))
+            for i, row in enumerate(rows)
+            for j, column in enumerate(columns)
+        ]
+        yield band.patch(model, parts, 0, columns[-1][1])
+        return
+    for i, row in enumerate(rows):
+        top, bottom = _with_halo(row, layout.block_rows + 1)
+        band = _Band(layout, source, top, bottom)
+        for j, column in enumerate(columns):
+            left, right = _with_halo(column, layout.block_columns + 1)
+            part = Part(
+                i * len(columns) + j,
+                slice(row[0] - top, row[1] - top),
+                slice(column[0] - left, column[1] - left),
             )
+            yield band.patch(model, [part], left, right)
 
 
-def _with_halo(span: tuple[int, int], limit: int) -> tuple[int, int, slice]:
-    first, last = max(span[0] - HALO, 0), min(span[1] + HALO, limit)
-    return first, last, slice(span[0] - first, span[1] - first)
+class _Band:
+    """Pixels of the cell rows first .. last - 1."""
+
+    def __init__(self, layout: Layout, source: Rows, first: int, last: int) -> None:
+        self.layout = layout
+        index = _mirror((first - 1) * layout.cell, last * layout.cell, layout.header.height)
+        start = int(index.min())
+        self.index, self.pixels = index - start, source.rows(start, int(index.max()) + 1)
+
+    def patch(self, model: EncoderModel, parts: list[Part], left: int, right: int) -> Patch:
+        """The patch of the cell columns left .. right - 1."""
+        cell = self.layout.cell
+        across = _mirror((left - 1) * cell, right * cell, self.layout.header.width)
+        framed = planes_of(self.pixels[np.ix_(self.index, across)])
+        return Patch(tuple(parts), framed, model.linear_codes(framed))
+
+
+def _with_halo(span: tuple[int, int], limit: int) -> tuple[int, int]:
+    return max(span[0] - HALO, 0), min(span[1] + HALO, limit)
 
 
 def planes_of(pixels: NDArray[np.uint8]) -> Floats:

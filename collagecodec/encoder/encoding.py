@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -91,12 +92,14 @@ class PictureEncoder:
         active = decoder.luma if self.header.channels <= 2 else np.ones_like(decoder.luma)
         with_alpha = self.header.channels in (2, 4)
         for patch in self._patches():
-            codes = self.model.codes(patch, steps, level, self.plain)
-            _, passes = decoder.prior.encode(np.rint(codes).astype(np.int32), level, active)
-            coded = encode_symbols([(s.ravel(), t.ravel()) for s, t in passes], decoder.prior.tables)
-            alpha = self._alpha_of(patch.tile) if with_alpha else b""
-            yield (varint.pack(len(alpha)) + alpha + coded) if with_alpha else coded
-            self.progress((patch.tile + 1) / self.header.tile_count)
+            codes = self.model.codes(patch, steps, math.log2(units) / 2, self.plain)
+            for part in patch.parts:
+                wanted = np.rint(codes[part.rows, part.columns]).astype(np.int32)
+                _, passes = decoder.prior.encode(wanted, level, active)
+                coded = encode_symbols([(s.ravel(), t.ravel()) for s, t in passes], decoder.prior.tables)
+                alpha = self._alpha_of(part.tile) if with_alpha else b""
+                yield (varint.pack(len(alpha)) + alpha + coded) if with_alpha else coded
+                self.progress((part.tile + 1) / self.header.tile_count)
 
     def encode(self, units: int, metadata: Mapping[str, bytes]) -> bytes:
         """The whole file at a stored step."""

@@ -28,10 +28,16 @@ def enable_fusing() -> bool:
 
 def fusible(function: Callable[P, R]) -> Callable[P, R]:
     """Mark an elementwise tensor function as worth compiling."""
-    compiled = torch.compile(function)
+    compiled: Callable[P, R] | None = None
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return compiled(*args, **kwargs) if _enabled else function(*args, **kwargs)
+        nonlocal compiled
+        if not _enabled:
+            return function(*args, **kwargs)
+        if compiled is None:
+            # Late, because the compiler takes seconds to import.
+            compiled = torch.compile(function)
+        return compiled(*args, **kwargs)
 
     return call

@@ -39,9 +39,10 @@ def magnitude_feature(symbols: Tensor) -> Tensor:
 class IntegerLayer(nn.Module):
     """Linear map of the channels, or 3x3 convolution, with integer weights; (B, C, H, W) to (B, D, H, W)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, shift: int = 7) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, shift: int = 7, padding: int | None = None) -> None:
         super().__init__()
         self.kernel, self.shift = kernel, shift
+        self.padding = kernel // 2 if padding is None else padding
         spread = (2.0 / (inputs * kernel * kernel)) ** 0.5
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * spread)
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -60,7 +61,7 @@ class IntegerLayer(nn.Module):
         limit = 127 / scale
         weight = straight_through(self.integer_weight() / scale, self.weight.clamp(-limit, limit))
         bias = straight_through(self.integer_bias() / (ACTIVATION_STEPS * scale), self.bias)
-        return F.conv2d(x, weight, bias, padding=self.kernel // 2)
+        return F.conv2d(x, weight, bias, padding=self.padding)
 
 
 class LevelLine(nn.Module):

@@ -10,7 +10,7 @@ noise, and the code is rotated before tables quantise it, so that 208 or 496 bit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -46,8 +46,7 @@ def cut_cells(blocks: Tensor) -> Tensor:
     return parts.reshape(-1, CELLS, SAMPLES)
 
 
-@dataclass(frozen=True)
-class Factors:
+class Factors(NamedTuple):
     """What the hypernetwork says about blocks, in the paper's terms, before quantisation."""
 
     a: Tensor
@@ -137,8 +136,7 @@ class Dictionary(nn.Module):
         return self.atoms * AMPLITUDE
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """What becomes of a batch of blocks at one rate."""
 
     picture: Tensor

@@ -26,16 +26,17 @@ class Restoration(nn.Module):
         super().__init__()
         widths = [12, *[width] * (depth - 1)]
         self.layers = nn.ModuleList(
-            IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7)
+            IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7, padding=0)
             for a, b in zip(widths, widths[1:], strict=False)
         )
         self.lines = nn.ModuleList(LevelLine(width, layer.shift) for layer in self.layers)
-        self.out = IntegerLayer(width, 12, kernel=3, shift=7)
+        self.out = IntegerLayer(width, 12, kernel=3, shift=7, padding=0)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, planes: Tensor, level: Tensor) -> Tensor:
-        """`level` (B, 1, 1, 1)."""
-        limited = planes.clamp(-128, 127)
+        """`level` (B, 1, 1, 1). Around the picture its outermost pixels are repeated."""
+        margin = 2 * (len(self.layers) + 1)
+        limited = F.pad(planes, (margin,) * 4, mode="replicate").clamp(-128, 127)
         whole = straight_through(torch.floor(limited + 0.5), limited)
         x = F.pixel_unshuffle(whole, 2) / ACTIVATION_STEPS
         for layer, line in zip(self.layers, self.lines, strict=True):

@@ -191,6 +191,7 @@ def _open_huge(stream: BinaryIO) -> Image.Image | None:
     """Open a picture by the plugin for its format, without the guard that `Image.open` adds."""
     from PIL import Image
 
+    Image.init()
     stream.seek(0)
     prefix = stream.read(16)
     for kind in _STREAMED:

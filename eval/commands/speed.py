@@ -1,0 +1,122 @@
+"""`python -m eval speed`: how fast and how large encoding and decoding are, against the project's targets."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import collagecodec
+from eval import facts
+from eval.store import write_json
+
+Pixels = NDArray[np.uint8]
+LARGE_SIDE = 20_000
+_IMPORTS = "import time; t = time.perf_counter(); import collagecodec.cli.main, collagecodec.cli.decode, numpy, constriction, collagecodec.codecs.collage, collagecodec.raster; print(time.perf_counter() - t)"
+_LARGE = """
+import resource, sys, time
+from collagecodec.cli.main import run
+t = time.perf_counter()
+status = run(sys.argv[1:])
+peak = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024
+print(status, time.perf_counter() - t, peak)
+"""
+
+
+@click.command()
+@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="A picture of at least 1200x1200 pixels.")
+@click.option("--repeats", type=click.IntRange(1), default=7, help="Runs of each; the median counts.")
+@click.option("--large", is_flag=True, help="Also encode and decode a picture of 20,000 x 20,000 pixels (minutes).")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for speed.json.")
+def speed(image: Path, repeats: int, large: bool, out: Path) -> None:
+    """Measure speed and memory on the middle 1200x1200 pixels of a picture."""
+    with Image.open(image) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    if min(pixels.shape[:2]) < 1200:
+        raise click.UsageError(f"{image} is smaller than 1200x1200 pixels")
+    top, left = (pixels.shape[0] - 1200) // 2, (pixels.shape[1] - 1200) // 2
+    rows = _in_process(np.ascontiguousarray(pixels[top : top + 1200, left : left + 1200]), repeats)
+    rows |= _cold(pixels[top : top + 1200, left : left + 1200], repeats)
+    if large:
+        rows |= _large(pixels)
+    for name, value in rows.items():
+        click.echo(f"{name:32} {value:.3f}")
+    write_json(out / "speed.json", {"command": " ".join(sys.argv[1:]), "machine": facts.machine(), "rows": rows})
+
+
+def _median(function: Callable[[], Any], repeats: int) -> float:
+    function()
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def _in_process(pixels: Pixels, repeats: int) -> dict[str, float]:
+    """Megapixels a second, models loaded, at 0.5 bits per pixel."""
+    megapixels = pixels.shape[0] * pixels.shape[1] / 1e6
+    data = collagecodec.encode(pixels, bpp=0.5)
+    decode = _median(lambda: collagecodec.decode(data), repeats)
+    fast = _median(lambda: collagecodec.decode(data, fast=True), repeats)
+    thumbnail = _median(lambda: collagecodec.decode(data, scale=1 / 8), repeats)
+    encode = _median(lambda: collagecodec.encode(pixels, quality=45), repeats)
+    plain = _median(lambda: collagecodec.encode(pixels, quality=45, effort=0), repeats)
+    return {
+        "decode MP/s": megapixels / decode,
+        "decode --fast MP/s": megapixels / fast,
+        "thumbnail 1/8 speed-up": decode / thumbnail,
+        "encode effort 1 MP/s": megapixels / encode,
+        "encode effort 0 MP/s": megapixels / plain,
+    }
+
+
+def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:
+    """Seconds of whole processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "x.clg"
+        file.write_bytes(collagecodec.encode(pixels, bpp=0.5))
+        command = [str(Path(sys.executable).with_name("collage")), "decode", str(file), "--force", "--quiet"]
+        whole = _median(lambda: subprocess.run(command, check=True), repeats)
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        imports = [
+            float(subprocess.run([sys.executable, "-c", _IMPORTS], check=True, capture_output=True, text=True, env=environment).stdout)
+            for _ in range(repeats)
+        ]
+    return {"cold collage decode s": whole, "imports s": statistics.median(imports)}
+
+
+def _large(pixels: Pixels) -> dict[str, float]:
+    """Peak memory and time of the commands on a mosaic of the picture, as an uncompressed TIFF."""
+    from collagecodec.raster import save_bands
+
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        source, file, target = (str(Path(folder) / name) for name in ("x.tif", "x.clg", "y.tif"))
+        height, width = pixels.shape[:2]
+        columns = np.arange(LARGE_SIDE) % width
+        bands = (pixels[(np.arange(y, min(y + 200, LARGE_SIDE)) + y // 7) % height][:, columns] for y in range(0, LARGE_SIDE, 200))
+        save_bands(source, bands, LARGE_SIDE, LARGE_SIDE, 3, {})
+        for name, arguments in (
+            ("encode", ["encode", source, "-o", file, "--quality", "45", "--quiet"]),
+            ("decode", ["decode", file, "-o", target, "--quiet"]),
+        ):
+            run = subprocess.run([sys.executable, "-c", _LARGE, *arguments], check=True, capture_output=True, text=True)
+            status, seconds, peak = run.stdout.split()[-3:]
+            if status != "0":
+                raise click.ClickException(f"{name} of the large picture failed: {run.stderr}")
+            found |= {f"large {name} s": float(seconds), f"large {name} GiB": int(peak) / 2**30}
+    return found
+
