@@ -114,7 +114,10 @@ def test_sixteen_bit_files_are_refused(tmp_path: Path, mode: str, suffix: str) -
 def test_sixteen_bit_colour_is_not_cut_in_silence() -> None:
     # Pillow opens these as RGB of 8 bits.
     header = b"P6 2 1 65535\n"
-    with Image.open(io.BytesIO(header + bytes(12))) as image, pytest.raises(UnsupportedImageError, match="8 bits"):
+    with (
+        Image.open(io.BytesIO(header + bytes(12))) as image,
+        pytest.raises(UnsupportedImageError, match="8 bits"),
+    ):
         to_array(image)
 
 

@@ -172,7 +172,9 @@ def test_metadata_survive(tmp_path: Path, suffix: str) -> None:
     level=st.integers(0, 9),
     seed=st.integers(0, 9),
 )
-def test_png_of_any_size_and_banding(width: int, height: int, channels: int, rows: int, level: int, seed: int) -> None:
+def test_png_of_any_size_and_banding(
+    width: int, height: int, channels: int, rows: int, level: int, seed: int
+) -> None:
     array = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
     stream = io.BytesIO()
     write_png(stream, bands(array, rows), width=width, height=height, channels=channels, level=level)
@@ -201,7 +203,9 @@ def test_png_of_many_blocks_is_the_same_picture() -> None:
         ("p", 3, UnsupportedImageError),
     ],
 )
-def test_formats_that_cannot_hold_it(tmp_path: Path, name: str, channels: int, error: type[Exception]) -> None:
+def test_formats_that_cannot_hold_it(
+    tmp_path: Path, name: str, channels: int, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         save(tmp_path / name, picture(channels))
     assert list(tmp_path.iterdir()) == []
@@ -231,15 +235,15 @@ def test_nothing_is_left_of_an_interrupted_file(tmp_path: Path, suffix: str, lar
 
 
 @pytest.mark.parametrize("large", [0, 10**9], ids=["streamed", "held"])
-@pytest.mark.parametrize("change", [lambda a: a[:-1], lambda a: a[:, :-1], lambda a: np.concatenate([a, a[:1]])])
+@pytest.mark.parametrize(
+    "change", [lambda a: a[:-1], lambda a: a[:, :-1], lambda a: np.concatenate([a, a[:1]])]
+)
 def test_bands_that_do_not_add_up(tmp_path: Path, change: object, large: int) -> None:
     array = picture(3)
     wrong = change(array)  # type: ignore[operator]
     for suffix in ("png", "tif"):
         with pytest.raises(ValueError, match="band"):
-            save_bands(
-                tmp_path / f"p.{suffix}", bands(wrong), width=301, height=553, channels=3, large=large
-            )
+            save_bands(tmp_path / f"p.{suffix}", bands(wrong), width=301, height=553, channels=3, large=large)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,9 +260,14 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
 
 def test_a_file_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "p.bin"
-    with pytest.raises(OutputExistsError), atomic(path) as partial:
-        partial.write_bytes(b"ours")
-        path.write_bytes(b"theirs")
+
+    def write() -> None:
+        with atomic(path) as partial:
+            partial.write_bytes(b"ours")
+            path.write_bytes(b"theirs")
+
+    with pytest.raises(OutputExistsError):
+        write()
     assert path.read_bytes() == b"theirs"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -286,23 +295,27 @@ def peak():
 
 source = open_source(sys.argv[1], large=10**6)
 source.rows(0, 1)
-save_bands(sys.argv[2] + ".warm", [np.zeros((9, 9, 3), np.uint8)], width=9, height=9, channels=3, format=sys.argv[3], large=0)
+size = {"width": 9, "height": 9, "channels": 3}
+save_bands(sys.argv[2] + ".warm", [np.zeros((9, 9, 3), np.uint8)], **size, format=sys.argv[3], large=0)
 before = peak()
 rows = (source.rows(y, min(y + 256, source.height)) for y in range(0, source.height, 256))
-save_bands(sys.argv[2], rows, width=source.width, height=source.height, channels=3, format=sys.argv[3], large=10**6)
+size = {"width": source.width, "height": source.height, "channels": 3}
+save_bands(sys.argv[2], rows, **size, format=sys.argv[3], large=10**6)
 print(peak() - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads VmHWM")
-@pytest.mark.parametrize(("source", "target"), [("npy", "png"), ("npy", "tif"), ("png", "npy"), ("tif", "png")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("npy", "png"), ("npy", "tif"), ("png", "npy"), ("tif", "png")]
+)
 def test_memory_follows_the_band(tmp_path: Path, source: str, target: str) -> None:
-    array = np.broadcast_to(picture(3, 6000, 50), (80, 50, 6000, 3)).reshape(4000, 6000, 3)
+    array = np.broadcast_to(picture(3, 1500, 50), (320, 50, 1500, 3)).reshape(16000, 1500, 3)
     path = tmp_path / f"in.{source}"
     save(path, array, large=10**6)
     command = [sys.executable, "-c", _STREAM, str(path), str(tmp_path / "out"), target]
     growth = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert growth < 52, "MiB, for a picture of 69"
+    assert growth < 40, "MiB, for a picture of 69"
     written = tmp_path / "out"
     np.testing.assert_array_equal(whole(open_source(written)), array)
 
