@@ -10,7 +10,7 @@ Importing it registers the Pillow plugin if Pillow is in use already.
 """
 
 from collagecodec._version import __version__
-from collagecodec.api import Decoded, Info, decode, decode_bands, encode, info
+from collagecodec.api import Decoded, Info, collages, decode, decode_bands, encode, info
 from collagecodec.errors import (
     CollageError,
     DamagedTileError,
@@ -31,6 +31,7 @@ __all__ = [
     "ModelMismatchError",
     "UnsupportedImageError",
     "__version__",
+    "collages",
     "decode",
     "decode_bands",
     "encode",

@@ -16,6 +16,7 @@ from collagecodec.errors import FormatError
 
 if TYPE_CHECKING:
     from collagecodec.collage.rendering import Rendering
+    from collagecodec.collage.view import Collage
 
 Scale = int | float | Fraction
 Region = tuple[int, int, int, int]
@@ -157,6 +158,16 @@ def decode(
         pixels[done : done + len(band)] = band
         done += len(band)
     return pixels
+
+
+def collages(data: bytes | bytearray | memoryview) -> tuple[Collage, ...]:
+    """The contractive maps behind a file: for every plane the operator and its code, with `a`, `b` and `gamma`.
+
+    Raises what `decode` raises, and ValueError for a codec that is not a collage.
+    """
+    from collagecodec.codecs import registry
+
+    return registry.codec_class(codec_name(Reader(data))).collages(bytes(data))
 
 
 def codec_name(reader: Reader) -> str:

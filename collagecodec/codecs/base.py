@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collagecodec.collage.view import Collage
 
 Image8 = NDArray[np.uint8]
 Region = tuple[int, int, int, int]
@@ -50,6 +53,11 @@ class Codec:
         `region` is (x, y, width, height) in pixels of the stored picture, cut before scaling.
         """
         raise NotImplementedError
+
+    @classmethod
+    def collages(cls, data: bytes) -> tuple[Collage, ...]:
+        """The contractive maps of a file of this codec; ValueError for a codec that is not a collage."""
+        raise ValueError(f"the codec {cls.name!r} stores no contractive map")
 
     @property
     def fingerprint(self) -> str:

@@ -17,6 +17,7 @@ from collagecodec.collage.model import current, load_decoder
 from collagecodec.collage.rendering import Rendering, Request
 
 if TYPE_CHECKING:
+    from collagecodec.collage.view import Collage
     from collagecodec.encoder.encoding import PictureEncoder, Source
 
 DEFAULT_QUALITY = 60.0
@@ -91,6 +92,13 @@ class CollageCodec(Codec):
     ) -> Image8:
         """See `Codec.decode`."""
         return gather(open_rendering(Reader(data), Request(Fraction(scale).limit_denominator(4096), size, region)))
+
+    @classmethod
+    def collages(cls, data: bytes) -> tuple[Collage, ...]:
+        """See `Codec.collages`."""
+        from collagecodec.collage.view import collages
+
+        return collages(open_rendering(Reader(data), Request()).picture)
 
 
 def open_rendering(reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False) -> Rendering:

@@ -132,7 +132,7 @@ class Picture:
         codes *= self.multipliers
         return codes
 
-    def _cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
+    def cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
         """Codes of cell rows first .. last - 1, columns left .. right - 1, one row of tiles at a time."""
         for row in self.layout.tiles_of(first, last, False):
             top, bottom = self.layout.tile_span(row, False)
@@ -151,7 +151,7 @@ class Picture:
         height = max(MIN_BAND, BAND_CELLS // (wide[1] - wide[0] + 1))
         held: NDArray[np.int32] | None = None
         top, first = tall[0], rows[0]
-        for codes in self._cell_rows(tall[0], tall[1] + 1, wide[0], wide[1] + 1, self.slices_for(n)):
+        for codes in self.cell_rows(tall[0], tall[1] + 1, wide[0], wide[1] + 1, self.slices_for(n)):
             held = codes if held is None else np.concatenate([held, codes])
             reached = top + len(held) - 1
             while first < rows[1]:
