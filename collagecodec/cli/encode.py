@@ -33,7 +33,9 @@ class Task:
 @click.option("--bpp", type=click.FloatRange(0, min_open=True), help="Bits per pixel to come close to.")
 @click.option("--psnr", type=click.FloatRange(0, min_open=True), help="PSNR to reach, in dB.")
 @click.option("--max-bytes", type=click.IntRange(1), help="Largest size of the file.")
-@click.option("-e", "--effort", type=click.IntRange(0, 9), help="0 (needs no PyTorch) to 9 (smallest).")
+@click.option(
+    "-e", "--effort", type=click.IntRange(0, 9), help="0 needs no PyTorch; more is slower and smaller."
+)
 @click.option("-m", "--model", help="Model to use; 'collage models' lists them.")
 @click.option("--codec", help="Codec to use, such as collage or collage-paper.")
 @click.option("-o", "--output", help="File or folder to write; '-' for standard output.")

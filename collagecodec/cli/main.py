@@ -63,7 +63,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has what they wanted; keep Python from complaining when it flushes.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 1
     except (CollageError, OSError) as error:
         if "--traceback" in (sys.argv if arguments is None else arguments):

@@ -14,11 +14,7 @@ from collagecodec.errors import CollageError
 if TYPE_CHECKING:
     from collagecodec.training.config import Recipe, Stage
     from collagecodec.training.data import Crops
-    from collagecodec.training.loop import Run, Task
-
-_EXPORT_BATCHES = 32
-_EXPORT_SEED = 1_000_000_000
-"""Crops for the tables of an export are drawn from steps that no stage reaches."""
+    from collagecodec.training.loop import Run
 
 
 class TrainingError(CollageError):
@@ -75,7 +71,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
 
     from collagecodec.networks.fusing import enable_fusing
     from collagecodec.training.loop import Run, load_crops
-    from collagecodec.training.tasks import make_task
+    from collagecodec.training.tasks import export_model, make_task
 
     if given["threads"]:
         torch.set_num_threads(given["threads"])
@@ -94,7 +90,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     finally:
         bars.clear()
     if given["target"] and fabric.is_global_zero:
-        fingerprint = _export(recipe, task, crops, given["target"])
+        fingerprint = export_model(recipe, task, crops, given["target"])
         click.echo(f"exported {recipe.name} {fingerprint} to {given['target']}", err=True)
 
 
@@ -132,21 +128,3 @@ class Bars:
 
 def _say_nothing(stage: Stage, update: int, text: str) -> None:
     pass
-
-
-def _export(recipe: Recipe, task: Task, crops: Crops, folder: Path) -> str:
-    """Write the model's files; return its fingerprint."""
-    import math
-
-    import torch
-
-    from collagecodec.training.export import export
-
-    finest, coarsest = recipe.options["rate"]["steps"]
-    draw = torch.Generator().manual_seed(recipe.seed)
-
-    def steps(count: int) -> torch.Tensor:
-        return finest * torch.exp(torch.rand(count, generator=draw) * math.log(coarsest / finest))
-
-    batches = ((crops.at(_EXPORT_SEED + i).float(), steps(crops.batch)) for i in range(_EXPORT_BATCHES))
-    return export(task.network, batches, recipe.name, folder)  # type: ignore[arg-type]

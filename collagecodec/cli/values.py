@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    # Only newer versions of click make the class generic.
+    _Type = click.ParamType
 
-class Scale(click.ParamType):
+
+class Scale(_Type):
     """A factor: '4', '0.5' or '1/2'. Becomes an int, a float or a Fraction."""
 
     name = "factor"
@@ -30,7 +36,7 @@ class Scale(click.ParamType):
         return factor
 
 
-class Size(click.ParamType):
+class Size(_Type):
     """'256x256': width and height in pixels, as a tuple."""
 
     name = "WxH"
@@ -45,7 +51,7 @@ class Size(click.ParamType):
         return int(numbers[0]), int(numbers[1])
 
 
-class Region(click.ParamType):
+class Region(_Type):
     """'x,y,w,h': left, top, width and height in pixels of the stored picture, as a tuple."""
 
     name = "x,y,w,h"

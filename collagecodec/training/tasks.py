@@ -1,4 +1,4 @@
-"""Which task trains a model, by the `kind` that its recipe names."""
+"""Which task trains a model, by the `kind` that its recipe names, and how it is exported."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from collagecodec.training.config import Recipe
+    from collagecodec.training.data import Crops
     from collagecodec.training.loop import Task
+
+_EXPORT_BATCHES = 32
+_EXPORT_SEED = 1_000_000_000
+"""Crops for the tables of an export are drawn from steps that no stage reaches."""
 
 TASKS: Mapping[str, str] = MappingProxyType(
     {
@@ -29,3 +36,29 @@ def make_task(recipe: Recipe) -> Task:
     module, name = TASKS[recipe.kind].split(":")
     task: Task = getattr(importlib.import_module(module), name)(recipe)
     return task
+
+
+def export_model(recipe: Recipe, task: Task, crops: Crops, folder: Path) -> str:
+    """Write the files of a trained model to `folder` and return its fingerprint.
+
+    Tables are counted on `crops`. Raises ValueError if the network leaves the range of exact arithmetic.
+    """
+    if recipe.kind == "paper":
+        from collagecodec.training.paper import export as export_paper
+
+        return export_paper(task.network, folder)  # type: ignore[arg-type]
+    import math
+
+    import torch
+
+    from collagecodec.training.export import export
+
+    finest, coarsest = recipe.options["rate"]["steps"]
+    draw = torch.Generator().manual_seed(recipe.seed)
+
+    def steps(count: int) -> torch.Tensor:
+        span = math.log(coarsest / finest)
+        return torch.exp(torch.rand(count, generator=draw) * span + math.log(finest))
+
+    batches = ((crops.at(_EXPORT_SEED + i).float(), steps(crops.batch)) for i in range(_EXPORT_BATCHES))
+    return export(task.network, batches, recipe.name, folder)  # type: ignore[arg-type]
