@@ -90,7 +90,7 @@ def test_entropy_coding_is_nearly_lossless_at_the_finest_step() -> None:
 def test_the_error_is_bounded_by_the_step() -> None:
     image = scene(14)[:, :, 0]
     decoded = DctCodec(8.0).decode(DctCodec(8.0).encode(image))
-    # Parseval: with |error| at most 2/3 of a step in every coefficient, the mean square stays below its square.
+    # Parseval: with errors of at most 2/3 step in the coefficients, the mean square is below the square of that.
     assert np.mean((decoded.astype(float) - image) ** 2) < (8 * 2 / 3) ** 2 + 1
 
 
