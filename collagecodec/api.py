@@ -72,7 +72,11 @@ def encode(
     data = made.encode(pixels[..., 0] if source.channels == 1 else pixels)
     kept = {**source.metadata, **(metadata or {})}
     reader = Reader(data)
-    return write(reader.header, map(bytes, map(reader.tile, range(reader.header.tile_count))), kept) if kept else data
+    return (
+        write(reader.header, map(bytes, map(reader.tile, range(reader.header.tile_count))), kept)
+        if kept
+        else data
+    )
 
 
 class Decoded:
@@ -83,7 +87,9 @@ class Decoded:
     the tiles that were replaced by mid-grey, once the iteration has passed them.
     """
 
-    def __init__(self, reader: Reader, bands: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, reader: Reader, bands: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int]
+    ) -> None:
         self.metadata: dict[str, bytes] = reader.metadata
         self.height, self.width, self.channels = shape
         self.damaged: list[int] = []
@@ -115,7 +121,9 @@ def decode_bands(
         from collagecodec.collage.rendering import Request
 
         exact = Fraction(scale).limit_denominator(1 << 16)
-        rendering = open_rendering(reader, Request(exact, size, region), fast=fast, tolerate_damage=tolerate_damage)
+        rendering = open_rendering(
+            reader, Request(exact, size, region), fast=fast, tolerate_damage=tolerate_damage
+        )
         return _from_rendering(reader, rendering)
     from collagecodec.codecs import registry
 
@@ -174,7 +182,9 @@ def codec_name(reader: Reader) -> str:
     """The name of the codec of a file; FormatError if this version does not know it."""
     number = reader.header.codec
     if number not in CODEC_NAMES:
-        raise FormatError(f"the file was written by codec {number}, which this version does not know: upgrade collagecodec")
+        raise FormatError(
+            f"the file was written by codec {number}, which this version does not know: upgrade collagecodec"
+        )
     return CODEC_NAMES[number]
 
 

@@ -37,7 +37,9 @@ def scene(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[
     picture = np.clip(ground + rng.normal(0, 3, ground.shape), 0, 255).astype(np.uint8)
     if channels == 3:
         return picture
-    alpha = np.where((x - width / 2) ** 2 + (y - height / 2) ** 2 < (width * height / 9), 255, 40).astype(np.uint8)
+    alpha = np.where((x - width / 2) ** 2 + (y - height / 2) ** 2 < (width * height / 9), 255, 40).astype(
+        np.uint8
+    )
     planes = {1: [picture[..., 0]], 2: [picture[..., 0], alpha], 4: [*picture.transpose(2, 0, 1), alpha]}
     stacked = np.stack(planes[channels], axis=2)
     return stacked[..., 0] if channels == 1 else stacked
@@ -47,7 +49,9 @@ def make_network(seed: int = 0) -> CollageNetwork:
     """A network whose every part matters: random where training has not been, measured where it can be."""
     torch.manual_seed(seed)
     network = CollageNetwork()
-    pictures = torch.from_numpy(np.stack([scene(192, 192, seed=s).transpose(2, 0, 1) for s in range(3)])).float()
+    pictures = torch.from_numpy(
+        np.stack([scene(192, 192, seed=s).transpose(2, 0, 1) for s in range(3)])
+    ).float()
     initialise(network, pictures)
     with torch.no_grad():
         network.restoration.out.weight.normal_(0, 0.02)

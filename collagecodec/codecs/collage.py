@@ -91,7 +91,9 @@ class CollageCodec(Codec):
         region: Region | None = None,
     ) -> Image8:
         """See `Codec.decode`."""
-        return gather(open_rendering(Reader(data), Request(Fraction(scale).limit_denominator(4096), size, region)))
+        return gather(
+            open_rendering(Reader(data), Request(Fraction(scale).limit_denominator(4096), size, region))
+        )
 
     @classmethod
     def collages(cls, data: bytes) -> tuple[Collage, ...]:
@@ -101,7 +103,9 @@ class CollageCodec(Codec):
         return collages(open_rendering(Reader(data), Request()).picture)
 
 
-def open_rendering(reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False) -> Rendering:
+def open_rendering(
+    reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
+) -> Rendering:
     """A rendering of a parsed file; ModelMismatchError if its model is not installed."""
     model = load_decoder(reader.header.fingerprint.hex())
     return Rendering(Picture(reader, model, tolerate_damage), request, fast)
@@ -137,5 +141,3 @@ def _with_psnr(encoder: PictureEncoder, units: int, metadata: Mapping[str, bytes
         row += len(band)
     mean = total / (source.width * source.height * (1 if source.channels <= 2 else 3))
     return data, 10 * math.log10(255**2 / mean) if mean else math.inf
-
-

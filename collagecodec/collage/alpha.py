@@ -16,7 +16,10 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
     """(H, W) uint8 to one byte of method and a zlib stream, whichever method is shorter."""
     above = alpha.copy()
     above[1:] -= alpha[:-1]
-    packed = [bytes([method]) + zlib.compress(rows.tobytes(), 9) for method, rows in ((PLAIN, alpha), (ABOVE, above))]
+    packed = [
+        bytes([method]) + zlib.compress(rows.tobytes(), 9)
+        for method, rows in ((PLAIN, alpha), (ABOVE, above))
+    ]
     return min(packed, key=len)
 
 
@@ -28,7 +31,9 @@ def unpack_alpha(data: memoryview, height: int, width: int) -> NDArray[np.uint8]
     try:
         rows = inflater.decompress(data[1:], height * width + 1)
     except zlib.error as error:
-        raise FormatError(f"the alpha plane of a tile cannot be inflated ({error}): the file is damaged") from error
+        raise FormatError(
+            f"the alpha plane of a tile cannot be inflated ({error}): the file is damaged"
+        ) from error
     if len(rows) != height * width or not inflater.eof:
         raise FormatError("the alpha plane of a tile has the wrong size: the file is damaged")
     plane = np.frombuffer(rows, np.uint8).reshape(height, width)

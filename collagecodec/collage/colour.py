@@ -19,7 +19,9 @@ def to_levels(total: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def grey_pixels(luma: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Luma in 1/16 level to 8-bit pixels of the same shape."""
-    return np.clip(np.floor((luma + (128 * PLANE_UNIT + PLANE_UNIT // 2)) * (1 / PLANE_UNIT)), 0, 255).astype(np.uint8)
+    return np.clip(np.floor((luma + (128 * PLANE_UNIT + PLANE_UNIT // 2)) * (1 / PLANE_UNIT)), 0, 255).astype(
+        np.uint8
+    )
 
 
 def rgb_pixels(

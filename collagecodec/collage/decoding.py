@@ -87,7 +87,9 @@ class Picture:
         header = self.reader.header
         self.layout = Layout(header, self.model.dictionary.cell)
         if len(header.params) != 2:
-            raise FormatError(f"the codec's parameters have {len(header.params)} bytes, not 2: the file is damaged")
+            raise FormatError(
+                f"the codec's parameters have {len(header.params)} bytes, not 2: the file is damaged"
+            )
         self.units = int.from_bytes(header.params, "little")
         if self.units == 0:
             raise FormatError("the quantiser step is zero: the file is damaged")
@@ -132,7 +134,9 @@ class Picture:
         codes *= self.multipliers
         return codes
 
-    def cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
+    def cell_rows(
+        self, first: int, last: int, left: int, right: int, slices: int
+    ) -> Iterator[NDArray[np.int32]]:
         """Codes of cell rows first .. last - 1, columns left .. right - 1, one row of tiles at a time."""
         for row in self.layout.tiles_of(first, last, False):
             top, bottom = self.layout.tile_span(row, False)
@@ -147,7 +151,10 @@ class Picture:
     def code_bands(self, n: int, rows: Span, columns: Span, margin: int) -> Iterator[CodeBand]:
         """Codes for the block rows and columns first .. last - 1, a band of block rows at a time, each with
         the cells of `margin` more blocks on every side that has them."""
-        tall, wide = _extend(rows, margin, self.layout.block_rows), _extend(columns, margin, self.layout.block_columns)
+        tall, wide = (
+            _extend(rows, margin, self.layout.block_rows),
+            _extend(columns, margin, self.layout.block_columns),
+        )
         height = max(MIN_BAND, BAND_CELLS // (wide[1] - wide[0] + 1))
         held: NDArray[np.int32] | None = None
         top, first = tall[0], rows[0]
@@ -160,7 +167,9 @@ class Picture:
                 if below > reached:
                     break
                 band = held[above - top : below + 1 - top]
-                yield CodeBand(n, band, (first - above, below - last), (columns[0] - wide[0], wide[1] - columns[1]))
+                yield CodeBand(
+                    n, band, (first - above, below - last), (columns[0] - wide[0], wide[1] - columns[1])
+                )
                 first = last
             keep = max(first - margin, tall[0]) - top
             held, top = held[keep:].copy(), top + keep
@@ -173,12 +182,17 @@ class Picture:
         for plane in range(self.plane_count):
             blocks = to_levels(self.model.dictionary.synthesise(plane, band.codes, n))
             np.clip(blocks, -PLANE_LIMIT, PLANE_LIMIT, out=blocks)
-            planes[plane].reshape(rows, n, columns, n)[...] = blocks.reshape(rows, columns, n, n).transpose(0, 2, 1, 3)
+            planes[plane].reshape(rows, n, columns, n)[...] = blocks.reshape(rows, columns, n, n).transpose(
+                0, 2, 1, 3
+            )
         if not margin:
             return planes
         (above, below), (left, right) = band.rows, band.columns
         spare = [(above * n, below * n), (left * n, right * n)]
-        cut = tuple(slice(max(a - margin, 0), size - max(b - margin, 0)) for (a, b), size in zip(spare, planes.shape[1:], strict=True))
+        cut = tuple(
+            slice(max(a - margin, 0), size - max(b - margin, 0))
+            for (a, b), size in zip(spare, planes.shape[1:], strict=True)
+        )
         pads = [(0, 0), *((max(margin - a, 0), max(margin - b, 0)) for a, b in spare)]
         return np.pad(planes[:, *cut], pads, mode="edge")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ class Plane:
 
     def stacked(self, n: int) -> NDArray[np.int16]:
         """Atoms for cells of n samples as (4 V, n n): the quadrants in the order of `QUADRANTS`."""
-        cell = int(round((self.atoms.shape[1] / 4) ** 0.5))
+        cell = round((self.atoms.shape[1] / 4) ** 0.5)
         quads = self.atoms.reshape(-1, 2, 2, cell, cell)
         if n != cell:
             weights = reduction(n, cell)
@@ -72,7 +71,7 @@ class Dictionary:
         """Channels of the code."""
         return sum(len(p.channels) for p in self.planes)
 
-    def synthesise(self, plane: int, codes: NDArray[np.int32], n: int) -> NDArray[np.float32]:
+    def synthesise(self, plane: int, codes: NDArray[np.int32], n: int) -> NDArray[np.floating]:
         """Blocks of one plane: codes (R, S, C) of adjacent cells in units of 1/4 level to whole numbers
         (R - 1, S - 1, n n) in units of 1/16384 level, exact whatever the machine.
 
@@ -90,4 +89,4 @@ class Dictionary:
         if four.size and float((np.abs(four) @ peaks).max()) * 1.001 < EXACT_FLOAT32:
             return (four @ atoms).reshape(rows, columns, n * n)
         # Sums may pass 2^24: the same whole numbers in float64, rounded to 1/16 level below all the same.
-        return (four.astype(np.float64) @ atoms.astype(np.float64)).reshape(rows, columns, n * n)  # type: ignore[return-value]
+        return (four.astype(np.float64) @ atoms.astype(np.float64)).reshape(rows, columns, n * n)

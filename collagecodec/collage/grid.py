@@ -36,9 +36,7 @@ def passes(rows: int, columns: int, first_slice: bool) -> tuple[PassCells, ...]:
     frame = columns + 2
     offsets = np.array([y * frame + x for y in range(3) for x in range(3)])
     corner = i * frame + j
-    return tuple(
-        PassCells(np.flatnonzero(mask), corner[mask][:, None] + offsets) for mask in masks
-    )
+    return tuple(PassCells(np.flatnonzero(mask), corner[mask][:, None] + offsets) for mask in masks)
 
 
 @lru_cache(maxsize=64)

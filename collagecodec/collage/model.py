@@ -37,7 +37,7 @@ def search_path() -> list[Path]:
 
 
 def current(name: str) -> tuple[Path, str]:
-    """Folder and fingerprint of the newest version of a model; ModelMismatchError if it is not installed."""
+    """Folder and fingerprint of a model's newest version; ModelMismatchError if it is not installed."""
     for root in search_path():
         for file in sorted((root / name).glob("encoder-*.safetensors")):
             return file.parent, file.stem.removeprefix("encoder-")
@@ -53,8 +53,8 @@ def find_decoder(fingerprint: str) -> Path:
         for file in root.glob(f"*/decoder-{fingerprint}.safetensors"):
             return file
     raise ModelMismatchError(
-        f"the file needs the model {fingerprint}, which is not installed: upgrade collagecodec, or put the model's "
-        f"folder below one named in ${SEARCH_VARIABLE}"
+        f"the file needs the model {fingerprint}, which is not installed: upgrade collagecodec, or put the "
+        f"model's folder below one named in ${SEARCH_VARIABLE}"
     )
 
 
@@ -98,14 +98,17 @@ def load_decoder(fingerprint: str) -> DecoderModel:
 def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel:
     """Assemble a decoder from its arrays (`models/README.md` lists them)."""
     planes = tuple(
-        Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp)) for p in range(3)
+        Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp))
+        for p in range(3)
     )
     cell = round((planes[0].atoms.shape[1] / 4) ** 0.5)
     channels = sum(len(p.channels) for p in planes)
     luma = np.zeros(channels, bool)
     luma[planes[0].channels] = True
     depth = sum(key.startswith("restoration.") and key.endswith(".weight") for key in tensors)
-    restoration = Restoration(tuple(_layer(tensors, f"restoration.{i}") for i in range(depth))) if depth else None
+    restoration = (
+        Restoration(tuple(_layer(tensors, f"restoration.{i}") for i in range(depth))) if depth else None
+    )
     return DecoderModel(
         name=name,
         fingerprint=fingerprint,
@@ -133,7 +136,9 @@ def _prior(tensors: Tensors) -> Prior:
     slices = []
     for index, (first, last) in enumerate(pairwise(bounds)):
         networks = tuple(
-            PassNetwork(*(_layer(tensors, f"prior.{index}.{number}.{part}") for part in ("near", "mix", "out")))
+            PassNetwork(
+                *(_layer(tensors, f"prior.{index}.{number}.{part}") for part in ("near", "mix", "out"))
+            )
             for number in range(2 if index else 3)
         )
         before = _layer(tensors, f"prior.{index}.before") if index else None

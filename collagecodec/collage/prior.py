@@ -148,7 +148,13 @@ class _Walk:
     """One pass over a tile in decoding order, shared by encoder (`wanted` given) and decoder."""
 
     def __init__(
-        self, prior: Prior, rows: int, columns: int, level: int, active: NDArray[np.bool_], wanted: Codes | None
+        self,
+        prior: Prior,
+        rows: int,
+        columns: int,
+        level: int,
+        active: NDArray[np.bool_],
+        wanted: Codes | None,
     ) -> None:
         self.prior, self.rows, self.columns, self.level = prior, rows, columns, level
         self.active, self.wanted = active, wanted

@@ -41,14 +41,18 @@ class Request:
         output is too large."""
         x, y, w, h = self.region or (0, 0, width, height)
         if w < 1 or h < 1 or x < 0 or y < 0 or x + w > width or y + h > height:
-            raise ValueError(f"the region {x},{y},{w},{h} does not lie in the picture of {width}x{height} pixels")
+            raise ValueError(
+                f"the region {x},{y},{w},{h} does not lie in the picture of {width}x{height} pixels"
+            )
         if self.scale <= 0:
             raise ValueError(f"the scale must be above 0, not {self.scale}")
         size = self.size or (-(-w * self.scale // 1), -(-h * self.scale // 1))
         if min(size) < 1:
             raise ValueError(f"the size must be at least 1x1 pixels, not {size[0]}x{size[1]}")
         if max(size) > MAX_OUTPUT_SIDE:
-            raise LimitError(f"{size[0]}x{size[1]} pixels: no side of a decoded picture may pass {MAX_OUTPUT_SIDE}")
+            raise LimitError(
+                f"{size[0]}x{size[1]} pixels: no side of a decoded picture may pass {MAX_OUTPUT_SIDE}"
+            )
         return (x, y, w, h), (int(size[0]), int(size[1]))
 
 
@@ -68,7 +72,11 @@ class Rendering:
         """Smallest whole cell size that is not below the ratio; a size rounded up to whole pixels counts as
         the scale that it was rounded from."""
         n = int(ratio * cell)
-        fits = n >= 1 and self.width == -(-self.region[2] * n // cell) and self.height == -(-self.region[3] * n // cell)
+        fits = (
+            n >= 1
+            and self.width == -(-self.region[2] * n // cell)
+            and self.height == -(-self.region[3] * n // cell)
+        )
         return n if fits else -(-ratio.numerator * cell // ratio.denominator)
 
     def __iter__(self) -> Iterator[Pixels]:
@@ -149,7 +157,9 @@ class Rendering:
             return unpack_alpha(packed, height, width)
         except FormatError as error:
             if not picture.tolerate:
-                raise error if isinstance(error, DamagedTileError) else DamagedTileError(tile, str(error)) from error
+                raise (
+                    error if isinstance(error, DamagedTileError) else DamagedTileError(tile, str(error))
+                ) from error
             return np.full((height, width), 255, np.uint8)
 
 

@@ -34,13 +34,20 @@ def collages(picture: Picture) -> tuple[Collage, ...]:
     """
     layout, dictionary = picture.layout, picture.model.dictionary
     rows, columns = (0, layout.block_rows), (0, layout.block_columns)
-    codes = np.concatenate(list(picture.cell_rows(0, rows[1] + 1, 0, columns[1] + 1, len(picture.model.prior.slices))))
+    codes = np.concatenate(
+        list(picture.cell_rows(0, rows[1] + 1, 0, columns[1] + 1, len(picture.model.prior.slices)))
+    )
     geometry = Geometry(rows[1] * layout.cell, columns[1] * layout.cell, layout.cell, lapped=True)
     found = []
     for number in range(picture.plane_count):
         plane = dictionary.planes[number]
         n = layout.cell
-        atoms = plane.atoms.reshape(-1, 2, 2, n, n).transpose(0, 1, 3, 2, 4).reshape(-1, 1, 2 * n, 2 * n) / ATOM_UNIT
+        atoms = (
+            plane.atoms.reshape(-1, 2, 2, n, n).transpose(0, 1, 3, 2, 4).reshape(-1, 1, 2 * n, 2 * n)
+            / ATOM_UNIT
+        )
         auxiliary = codes[..., plane.channels].reshape(1, 1, -1, len(atoms)) / CODE_UNIT
-        found.append(Collage(PLANES[number], Operator(geometry, AtomTable(atoms)), Code.without_domains(auxiliary)))
+        found.append(
+            Collage(PLANES[number], Operator(geometry, AtomTable(atoms)), Code.without_domains(auxiliary))
+        )
     return tuple(found)

@@ -21,7 +21,8 @@ HALO = 6
 WHOLE_CELLS = 20_000
 """Pictures of up to this many cells (5 megapixels) are analysed as a whole."""
 YCC_FROM_RGB = np.array(
-    [[0.299, 0.587, 0.114], [-0.299 / 1.772, -0.587 / 1.772, 0.5], [0.5, -0.587 / 1.402, -0.114 / 1.402]], np.float32
+    [[0.299, 0.587, 0.114], [-0.299 / 1.772, -0.587 / 1.772, 0.5], [0.5, -0.587 / 1.402, -0.114 / 1.402]],
+    np.float32,
 )
 LINEAR_DEAD_ZONE = 0.12
 """Without the hypernetwork, codes are moved towards zero by this share of a step before rounding."""
@@ -68,7 +69,12 @@ class EncoderModel:
         rows, columns = framed.shape[0] // n, framed.shape[1] // n
         found = []
         for plane, matrix in enumerate(self.analysis):
-            blocks = framed[..., plane].reshape(rows, n, columns, n).transpose(0, 2, 1, 3).reshape(rows, columns, n * n)
+            blocks = (
+                framed[..., plane]
+                .reshape(rows, n, columns, n)
+                .transpose(0, 2, 1, 3)
+                .reshape(rows, columns, n * n)
+            )
             shifts = [blocks[y : rows - 1 + y, x : columns - 1 + x] for y, x in reversed(QUADRANTS)]
             found.append(np.concatenate(shifts, axis=2) @ matrix)
         order = np.argsort(np.concatenate([plane.channels for plane in self.decoder.dictionary.planes]))

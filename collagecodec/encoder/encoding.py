@@ -49,7 +49,9 @@ Refine = Callable[[Patch, NDArray[np.float32], int], NDArray[np.float32]]
 class PictureEncoder:
     """One picture, one model: encodes at any step. `plain` leaves the hypernetwork out (effort 0)."""
 
-    def __init__(self, source: Source, model: EncoderModel, plain: bool, progress: Progress | None = None) -> None:
+    def __init__(
+        self, source: Source, model: EncoderModel, plain: bool, progress: Progress | None = None
+    ) -> None:
         self.source, self.model, self.plain = source, model, plain
         self.progress = progress or (lambda _: None)
         tiled = max(source.width, source.height) > TILE

@@ -79,7 +79,9 @@ class HyperNetwork:
         centred = np.float32(level - 6)
         pair = np.array([centred, centred**2], np.float32)
         inner = np.maximum(self.arrays[f"{name}.inner.weight"] @ pair + self.arrays[f"{name}.inner.bias"], 0)
-        scale, shift = np.split(self.arrays[f"{name}.outer.weight"] @ inner + self.arrays[f"{name}.outer.bias"], 2)
+        scale, shift = np.split(
+            self.arrays[f"{name}.outer.weight"] @ inner + self.arrays[f"{name}.outer.bias"], 2
+        )
         x *= 1 + scale
         x += shift
         return x

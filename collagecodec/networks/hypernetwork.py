@@ -59,7 +59,8 @@ class HyperNetwork(nn.Module):
         self.out = nn.Conv2d(coarse, 2 * channels, 1)
         nn.init.zeros_(self.out.weight)
         with torch.no_grad():
-            self.out.bias.copy_(torch.cat([torch.zeros(channels), torch.full((channels,), -1.0)]))
+            bias = torch.cat([torch.zeros(channels), torch.full((channels,), -1.0)])
+            self.out.bias = nn.Parameter(bias)
 
     def forward(self, ycc: Tensor, linear: Tensor, level: Tensor) -> Tensor:
         """`ycc` (B, 3, n(R+1), n(S+1)) framed, `linear` (B, C, R, S), `level` (B,); returns (B, C, R, S)."""

@@ -39,7 +39,9 @@ def magnitude_feature(symbols: Tensor) -> Tensor:
 class IntegerLayer(nn.Module):
     """Linear map of the channels, or 3x3 convolution, with integer weights; (B, C, H, W) to (B, D, H, W)."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, shift: int = 7, padding: int | None = None) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, shift: int = 7, padding: int | None = None
+    ) -> None:
         super().__init__()
         self.kernel, self.shift = kernel, shift
         self.padding = kernel // 2 if padding is None else padding

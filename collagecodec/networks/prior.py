@@ -8,6 +8,8 @@ tables, whole positions being the tables of the file format.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -75,18 +77,20 @@ class Prior(nn.Module):
         self.embed_before = nn.ModuleList()
         self.embed_own = nn.ModuleList()
         self.passes = nn.ModuleList()
-        for index, (first, last) in enumerate(zip(slices, slices[1:], strict=False)):
+        for index, (first, last) in enumerate(pairwise(slices)):
             before = BEFORE if index else 0
             self.embed_before.append(IntegerLayer(first, BEFORE) if index else nn.Identity())
             self.embed_own.append(IntegerLayer(last - first, OWN))
             count = 2 if index else 3
-            self.passes.append(
-                nn.ModuleList(PassNetwork(before, OWN, last - first) for _ in range(count))
-            )
+            self.passes.append(nn.ModuleList(PassNetwork(before, OWN, last - first) for _ in range(count)))
         count = slices[1]
         self.left = nn.Parameter(torch.zeros(count))
         self.diagonal = nn.Parameter(torch.zeros(count, count * 4))
         self.direct = nn.Parameter(torch.zeros(count, count * 4))
+
+    def networks(self, index: int) -> list[PassNetwork]:
+        """The networks of the passes of a slice."""
+        return [network for network in self.passes[index].children() if isinstance(network, PassNetwork)]
 
     def forward(self, symbols: Tensor, level: Tensor) -> Tensor:
         """Positions (B, C, H, W) for coded symbols (B, C, H, W), every pass seeing only what precedes it."""
@@ -95,11 +99,11 @@ class Prior(nn.Module):
         plane = torch.ones_like(magnitudes[:, :1])
         context = [plane * level, plane * (ACTIVATION_MAX / ACTIVATION_STEPS)]
         positions = []
-        for index, (first, last) in enumerate(zip(self.slices, self.slices[1:], strict=False)):
+        for index, (first, last) in enumerate(pairwise(self.slices)):
             before = [activate(self.embed_before[index](magnitudes[:, :first]))] if index else []
             seen = torch.zeros(rows, columns, dtype=torch.bool)
             merged = torch.zeros(batch, last - first, rows, columns, device=symbols.device)
-            for network, mask in zip(self.passes[index], pass_masks(rows, columns, index), strict=True):
+            for network, mask in zip(self.networks(index), pass_masks(rows, columns, index), strict=True):
                 own = activate(self.embed_own[index](magnitudes[:, first:last])) * seen.to(symbols.device)
                 found = network(torch.cat([*before, own, *context], 1), level)
                 merged = torch.where(mask.to(symbols.device), found, merged)
@@ -114,9 +118,7 @@ class Prior(nn.Module):
 
     def weights_of_means(self) -> tuple[Tensor, Tensor, Tensor]:
         """The three predictors in units of 1/256: left (S,), diagonal and direct (S, 4 S)."""
-        left, diagonal, direct = (
-            torch.floor(w * 256 + 0.5) for w in (self.left, self.diagonal, self.direct)
-        )
+        left, diagonal, direct = (torch.floor(w * 256 + 0.5) for w in (self.left, self.diagonal, self.direct))
         return left, diagonal, direct
 
 

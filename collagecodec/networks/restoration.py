@@ -6,11 +6,19 @@ those of the prior; its picture inputs are whole pixel levels.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from collagecodec.networks.integers import ACTIVATION_STEPS, IntegerLayer, LevelLine, activate, straight_through
+from collagecodec.networks.integers import (
+    ACTIVATION_STEPS,
+    IntegerLayer,
+    LevelLine,
+    activate,
+    straight_through,
+)
 
 WIDTH = 32
 CORRECTION_STEPS = 16
@@ -27,9 +35,9 @@ class Restoration(nn.Module):
         widths = [12, *[width] * (depth - 1)]
         self.layers = nn.ModuleList(
             IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7, padding=0)
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         )
-        self.lines = nn.ModuleList(LevelLine(width, layer.shift) for layer in self.layers)
+        self.lines = nn.ModuleList(LevelLine(width, 6 if index == 0 else 7) for index in range(depth - 1))
         self.out = IntegerLayer(width, 12, kernel=3, shift=7, padding=0)
         nn.init.zeros_(self.out.weight)
 

@@ -55,7 +55,9 @@ def patches(framed: Tensor, n: int = CELL) -> Tensor:
     rows, columns = height // n, width // n
     blocks = framed.reshape(batch, channels, rows, n, columns, n).permute(0, 1, 2, 4, 3, 5)
     blocks = blocks.reshape(batch, channels, rows, columns, n * n)
-    return torch.cat([blocks[:, :, y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1)], -1)
+    return torch.cat(
+        [blocks[:, :, y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1)], -1
+    )
 
 
 def overlap_add(parts: Tensor, n: int = CELL) -> Tensor:
@@ -66,8 +68,11 @@ def overlap_add(parts: Tensor, n: int = CELL) -> Tensor:
         quads[2 * y + x][:, :, 1 - y : rows - y, 1 - x : columns - x] for y in (0, 1) for x in (0, 1)
     )
     size = (batch, channels, rows - 1, columns - 1, n, n)
-    return torch.as_tensor(blocks).reshape(size).permute(0, 1, 2, 4, 3, 5).reshape(
-        batch, channels, n * (rows - 1), n * (columns - 1)
+    return (
+        torch.as_tensor(blocks)
+        .reshape(size)
+        .permute(0, 1, 2, 4, 3, 5)
+        .reshape(batch, channels, n * (rows - 1), n * (columns - 1))
     )
 
 
@@ -78,7 +83,10 @@ class Dictionary(nn.Module):
         """`order` lists, for every channel of the code, its position among the planes' atoms laid end to end."""
         super().__init__()
         basis = lot_basis(CELL)
-        flat = [torch.tensor(quadrants(separable_atoms(basis, count), CELL), dtype=torch.float32) for count in atoms]
+        flat = [
+            torch.tensor(quadrants(separable_atoms(basis, count), CELL), dtype=torch.float32)
+            for count in atoms
+        ]
         self.analysis = nn.ParameterList([nn.Parameter(a.clone()) for a in flat])
         self.synthesis = nn.ParameterList([nn.Parameter(a.clone()) for a in flat])
         self.gain = nn.Parameter(torch.zeros(sum(atoms)))
@@ -101,6 +109,7 @@ class Dictionary(nn.Module):
 
     def synthesise(self, codes: Tensor) -> Tensor:
         """Planes (B, 3, n(R-1), n(S-1)) from codes (B, C, R, S)."""
-        split = codes.permute(0, 2, 3, 1)[..., self.place].split(self.atoms, -1)
+        split = codes.permute(0, 2, 3, 1)[..., self.place]
+        split = torch.split(split, list(self.atoms), -1)
         parts = [part @ matrix for part, matrix in zip(split, self.synthesis, strict=True)]
         return overlap_add(torch.stack(parts, 1))

@@ -25,7 +25,7 @@ class CollageTask:
         self.finest, self.coarsest = rate["steps"]
         self.trade_off = float(rate["trade_off"])
         torch.manual_seed(recipe.seed)
-        self.network = CollageNetwork().to(memory_format=torch.channels_last)
+        self.network = CollageNetwork()
 
     def prepare(self, crops: Crops) -> None:
         """Measure scales and predictions on three batches."""

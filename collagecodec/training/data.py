@@ -23,7 +23,9 @@ def list_pictures(folders: Sequence[Path]) -> list[Path]:
     """All pictures below the folders, sorted; FileNotFoundError if there is none."""
     found = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise FileNotFoundError(f"no pictures below {', '.join(map(str, folders))}: give --data a folder of images")
+        raise FileNotFoundError(
+            f"no pictures below {', '.join(map(str, folders))}: give --data a folder of images"
+        )
     return found
 
 
@@ -51,9 +53,7 @@ class Crops:
     def __init__(
         self, groups: Sequence[tuple[Sequence[NDArray[np.uint8]], float]], size: int, batch: int, seed: int
     ) -> None:
-        self.groups = [
-            [p for p in pictures if min(p.shape[:2]) >= size] for pictures, _ in groups
-        ]
+        self.groups = [[p for p in pictures if min(p.shape[:2]) >= size] for pictures, _ in groups]
         if not all(self.groups):
             raise ValueError(f"a data folder has no picture of at least {size}x{size} pixels")
         weights = np.array([weight for _, weight in groups], float)

@@ -16,7 +16,7 @@ from collagecodec.collage.dictionary import ATOM_UNIT
 from collagecodec.collage.model import build_decoder, fingerprint_of
 from collagecodec.networks.collage import CollageNetwork
 from collagecodec.networks.integers import ACTIVATION_STEPS, IntegerLayer, LevelLine
-from collagecodec.networks.prior import FIRST_SCALE, SCALE_RATIO, TABLES, PassNetwork
+from collagecodec.networks.prior import FIRST_SCALE, SCALE_RATIO, TABLES
 from collagecodec.networks.restoration import CORRECTION_RANGE, CORRECTION_STEPS
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -48,8 +48,7 @@ def prior_arrays(network: CollageNetwork) -> Arrays:
             arrays |= layer_arrays(f"prior.{index}.before", before, None, before.shift)
         assert isinstance(own, IntegerLayer)
         arrays |= layer_arrays(f"prior.{index}.own", own, None, own.shift)
-        for number, part in enumerate(prior.passes[index]):  # type: ignore[arg-type]
-            assert isinstance(part, PassNetwork)
+        for number, part in enumerate(prior.networks(index)):
             name = f"prior.{index}.{number}"
             arrays |= layer_arrays(f"{name}.near", part.near, None, part.near.shift)
             arrays |= layer_arrays(f"{name}.mix", part.mix, None, part.mix.shift)
@@ -66,7 +65,7 @@ def dictionary_arrays(network: CollageNetwork) -> Arrays:
     dictionary = network.dictionary
     gains = torch.round(torch.exp(dictionary.gain) * 4096)
     arrays: Arrays = {"gains": gains.to(torch.int32).numpy()}
-    channels = dictionary.place.split(dictionary.atoms)
+    channels = torch.split(dictionary.place, list(dictionary.atoms))
     for plane, atoms in enumerate(dictionary.synthesis):
         arrays[f"atoms.{plane}"] = torch.round(atoms * ATOM_UNIT).to(torch.int16).numpy()
         arrays[f"channels.{plane}"] = channels[plane].to(torch.int32).numpy()
@@ -97,7 +96,9 @@ def laplace_table(table: int) -> NDArray[np.float64]:
 
 
 @torch.no_grad()
-def count_tables(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]]) -> list[NDArray[np.int64]]:
+def count_tables(
+    network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]]
+) -> list[NDArray[np.int64]]:
     """Counts of every table from what the network codes on (pictures, steps) batches, made symmetric."""
     totals = [np.zeros(laplace_table(t).size) for t in range(TABLES)]
     for rgb, step in batches:
@@ -136,9 +137,7 @@ def encoder_arrays(network: CollageNetwork) -> Arrays:
 
 
 @torch.no_grad()
-def export(
-    network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]], name: str, folder: Path
-) -> str:
+def export(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]], name: str, folder: Path) -> str:
     """Write the decoder and encoder files of a model and return the fingerprint; earlier encoders go.
 
     Raises ValueError if a layer could leave the range in which the decoder's arithmetic is exact.
@@ -155,4 +154,3 @@ def export(
     encoder = {key: np.ascontiguousarray(value) for key, value in sorted(encoder_arrays(network).items())}
     (folder / f"encoder-{fingerprint}.safetensors").write_bytes(save(encoder))
     return fingerprint
-

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from collagecodec.networks.collage import CollageNetwork
-from collagecodec.networks.prior import FIRST_SCALE, SCALE_RATIO, PassNetwork
+from collagecodec.networks.prior import FIRST_SCALE, SCALE_RATIO
 from collagecodec.networks.transform import frame, ycc_from_rgb
 
 
@@ -20,9 +21,8 @@ def initialise(network: CollageNetwork, pictures: Tensor) -> None:
     set_predictions(network, codes)
     scale = codes.abs().mean((0, 2, 3))
     first = network.slices[1]
-    for index, (start, end) in enumerate(zip(network.slices, network.slices[1:], strict=False)):
-        for number, layer in enumerate(network.prior.passes[index]):
-            assert isinstance(layer, PassNetwork)
+    for index, (start, end) in enumerate(pairwise(network.slices)):
+        for number, layer in enumerate(network.prior.networks(index)):
             share = 0.6 if index == 0 and number else 1.0
             logs = torch.log(scale[start:end] * share * 64 / FIRST_SCALE) / math.log(SCALE_RATIO)
             layer.out.bias.copy_(logs)
@@ -42,7 +42,9 @@ def set_predictions(network: CollageNetwork, codes: Tensor) -> None:
         (network.prior.diagonal, [(-1, -1), (-1, 1), (1, -1), (1, 1)]),
         (network.prior.direct, [(-1, 0), (0, -1), (0, 1), (1, 0)]),
     ):
-        around = torch.cat([padded[:, :, 1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in offsets], 1)
+        around = torch.cat(
+            [padded[:, :, 1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in offsets], 1
+        )
         around = around[:, :, 1:-1, 1:-1].permute(1, 0, 2, 3).flatten(1).double()
         gram = around @ around.T
         ridge = gram.diagonal().mean() * 1e-3 + 1e-2 * gram.diagonal()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,7 +47,9 @@ class Task(Protocol):
 def load_crops(recipe: Recipe, folders: Sequence[Path], batch: int) -> Crops:
     """All training pictures of the folders, in memory."""
     if len(folders) != len(recipe.weights):
-        raise ValueError(f"the recipe wants {len(recipe.weights)} folders (--data), {len(folders)} were given")
+        raise ValueError(
+            f"the recipe wants {len(recipe.weights)} folders (--data), {len(folders)} were given"
+        )
     groups = [
         ([load_rgb(p) for p in list_pictures([folder]) if not is_held_out(p)], weight)
         for folder, weight in zip(folders, recipe.weights, strict=True)
@@ -62,7 +63,9 @@ def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     for name, child in network.named_children():
         child.requires_grad_(name in stage.train)
         if name in stage.train:
-            groups.append({"params": list(child.parameters()), "lr": stage.rates[name], "peak": stage.rates[name]})
+            groups.append(
+                {"params": list(child.parameters()), "lr": stage.rates[name], "peak": stage.rates[name]}
+            )
     return torch.optim.Adam(groups, betas=(0.9, 0.98))
 
 
@@ -109,7 +112,7 @@ class Run:
         }
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)
-        os.replace(partial, self.checkpoint)
+        partial.replace(self.checkpoint)
 
     def train(self, crops: Callable[[int], Crops], progress: Callable[[Stage, int, str], None]) -> None:
         """Run every stage that is left. `crops(batch)` gives the data for a batch size."""

@@ -58,9 +58,7 @@ class PaperTask:
         return loss, figures
 
 
-def whole(
-    values: Tensor, unit: int, dtype: type[np.int16 | np.int32]
-) -> NDArray[np.generic]:
+def whole(values: Tensor, unit: int, dtype: type[np.int16 | np.int32]) -> NDArray[np.generic]:
     """Nearest whole multiples of 1 / unit as integers; ValueError if they do not fit the type."""
     rounded = torch.round(values.detach().double() * unit).numpy()
     limits = np.iinfo(dtype)

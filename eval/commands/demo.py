@@ -18,7 +18,9 @@ Pixels = NDArray[np.uint8]
 
 
 @click.command()
-@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture of yours.")
+@click.option(
+    "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture of yours."
+)
 @click.option("--bpp", type=click.FloatRange(0, min_open=True), default=0.5, help="Bits per pixel.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Folder for the results.")
 def demo(image: Path | None, bpp: float, out: Path) -> None:
@@ -45,7 +47,9 @@ def demo(image: Path | None, bpp: float, out: Path) -> None:
     if jpeg is not None:
         size, picture = jpeg
         quality = compare(original, picture, structural=False).psnr
-        click.echo(f"JPEG       {size} bytes, {quality:.2f} dB (Pillow, optimize=True, the best of no more bytes)")
+        click.echo(
+            f"JPEG       {size} bytes, {quality:.2f} dB (Pillow, optimize=True, the best of no more bytes)"
+        )
     side = out / "side-by-side.png"
     side_by_side(original, decoded, None if jpeg is None else jpeg[1], len(data)).save(side)
     click.echo(f"wrote      {out / 'picture.clg'}, {out / 'decoded.png'}, {side}")
@@ -55,7 +59,7 @@ def _load(path: Path | None) -> Pixels:
     if path is None:
         import skimage.data
 
-        return np.asarray(skimage.data.coffee())
+        return np.asarray(skimage.data.coffee())  # type: ignore[no-untyped-call]
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -70,7 +74,9 @@ def _jpeg_of_at_most(original: Pixels, size: int) -> tuple[int, Pixels] | None:
     return None
 
 
-def side_by_side(original: Pixels, decoded: Pixels, jpeg: Pixels | None, size: int, crop: int = 320) -> Image.Image:
+def side_by_side(
+    original: Pixels, decoded: Pixels, jpeg: Pixels | None, size: int, crop: int = 320
+) -> Image.Image:
     """The middle of the pictures, enlarged twice, one beside the other under a title each."""
     panels = [("original", original), (f"collage, {size} bytes", decoded)]
     if jpeg is not None:

@@ -23,7 +23,8 @@ from eval.store import write_json
 
 Pixels = NDArray[np.uint8]
 LARGE_SIDE = 20_000
-_IMPORTS = "import time; t = time.perf_counter(); import collagecodec.cli.main, collagecodec.cli.decode, numpy, constriction, collagecodec.codecs.collage, collagecodec.raster; print(time.perf_counter() - t)"
+_MODULES = "collagecodec.cli.main, collagecodec.cli.decode, collagecodec.codecs.collage, collagecodec.raster"
+_IMPORTS = f"import time; t = time.perf_counter(); import {_MODULES}; print(time.perf_counter() - t)"
 _LARGE = """
 import resource, sys, time
 from collagecodec.cli.main import run
@@ -35,9 +36,16 @@ print(status, time.perf_counter() - t, peak)
 
 
 @click.command()
-@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="A picture of at least 1200x1200 pixels.")
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="A picture of at least 1200x1200 pixels.",
+)
 @click.option("--repeats", type=click.IntRange(1), default=7, help="Runs of each; the median counts.")
-@click.option("--large", is_flag=True, help="Also encode and decode a picture of 20,000 x 20,000 pixels (minutes).")
+@click.option(
+    "--large", is_flag=True, help="Also encode and decode a picture of 20,000 x 20,000 pixels (minutes)."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for speed.json.")
 def speed(image: Path, repeats: int, large: bool, out: Path) -> None:
     """Measure speed and memory on the middle 1200x1200 pixels of a picture."""
@@ -52,7 +60,9 @@ def speed(image: Path, repeats: int, large: bool, out: Path) -> None:
         rows |= _large(pixels)
     for name, value in rows.items():
         click.echo(f"{name:32} {value:.3f}")
-    write_json(out / "speed.json", {"command": " ".join(sys.argv[1:]), "machine": facts.machine(), "rows": rows})
+    write_json(
+        out / "speed.json", {"command": " ".join(sys.argv[1:]), "machine": facts.machine(), "rows": rows}
+    )
 
 
 def _median(function: Callable[[], Any], repeats: int) -> float:
@@ -92,7 +102,15 @@ def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:
         whole = _median(lambda: subprocess.run(command, check=True), repeats)
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         imports = [
-            float(subprocess.run([sys.executable, "-c", _IMPORTS], check=True, capture_output=True, text=True, env=environment).stdout)
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", _IMPORTS],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    env=environment,
+                ).stdout
+            )
             for _ in range(repeats)
         ]
     return {"cold collage decode s": whole, "imports s": statistics.median(imports)}
@@ -107,16 +125,20 @@ def _large(pixels: Pixels) -> dict[str, float]:
         source, file, target = (str(Path(folder) / name) for name in ("x.tif", "x.clg", "y.tif"))
         height, width = pixels.shape[:2]
         columns = np.arange(LARGE_SIDE) % width
-        bands = (pixels[(np.arange(y, min(y + 200, LARGE_SIDE)) + y // 7) % height][:, columns] for y in range(0, LARGE_SIDE, 200))
-        save_bands(source, bands, LARGE_SIDE, LARGE_SIDE, 3, {})
+        bands = (
+            pixels[(np.arange(y, min(y + 200, LARGE_SIDE)) + y // 7) % height][:, columns]
+            for y in range(0, LARGE_SIDE, 200)
+        )
+        save_bands(source, bands, width=LARGE_SIDE, height=LARGE_SIDE, channels=3, compression=0)
         for name, arguments in (
             ("encode", ["encode", source, "-o", file, "--quality", "45", "--quiet"]),
             ("decode", ["decode", file, "-o", target, "--quiet"]),
         ):
-            run = subprocess.run([sys.executable, "-c", _LARGE, *arguments], check=True, capture_output=True, text=True)
+            run = subprocess.run(
+                [sys.executable, "-c", _LARGE, *arguments], check=True, capture_output=True, text=True
+            )
             status, seconds, peak = run.stdout.split()[-3:]
             if status != "0":
                 raise click.ClickException(f"{name} of the large picture failed: {run.stderr}")
             found |= {f"large {name} s": float(seconds), f"large {name} GiB": int(peak) / 2**30}
     return found
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from models import make_network, scene
 
 from collagecodec.collage.grid import neighbours, passes
 from collagecodec.collage.integers import IntegerLayer as NumpyLayer
@@ -18,6 +17,7 @@ from collagecodec.networks.prior import level_of as torch_level_of
 from collagecodec.networks.prior import pass_masks
 from collagecodec.networks.transform import frame, overlap_add, patches, rgb_from_ycc, ycc_from_rgb
 from collagecodec.training.export import count_tables, decoder_arrays, layer_arrays
+from models import make_network, scene
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,51 @@
+"""Adds golden files of the current format version: `python tests/golden/create.py NAME`. Never replaces one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from models import scene
+
+import collagecodec
+
+FOLDER = Path(__file__).resolve().parent
+SCALES = {"native": Fraction(1), "half": Fraction(1, 2), "double": Fraction(2)}
+
+
+def hashes(data: bytes) -> dict[str, str]:
+    """SHA-256 of the decoded pixels at every golden scale."""
+    return {
+        name: hashlib.sha256(collagecodec.decode(data, scale=scale).tobytes()).hexdigest()
+        for name, scale in SCALES.items()
+    }
+
+
+def main(prefix: str) -> None:
+    """Write one file for every mode and two codecs, and their hashes."""
+    index_file = FOLDER / "index.json"
+    index = json.loads(index_file.read_text()) if index_file.exists() else {}
+    made = {f"collage-{mode}": {"codec": "collage", "channels": mode} for mode in (1, 2, 3, 4)}
+    made["paper"] = {"codec": "collage-paper", "channels": 3}
+    made["dct"] = {"codec": "dct", "channels": 3}
+    for name, what in made.items():
+        file = FOLDER / f"{prefix}-{name}.clg"
+        options = {"quality": 45} if what["codec"] == "collage" else {}
+        data = collagecodec.encode(scene(90, 131, channels=what["channels"], seed=4), codec=what["codec"], **options)
+        if file.exists():
+            raise SystemExit(f"{file.name} is there already; golden files are never replaced")
+        file.write_bytes(data)
+        index[file.name] = hashes(data)
+    tiled = collagecodec.encode(scene(1100, 1060, seed=5), quality=20)
+    (FOLDER / f"{prefix}-tiled.clg").write_bytes(tiled)
+    index[f"{prefix}-tiled.clg"] = hashes(tiled)
+    index_file.write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
