@@ -83,10 +83,14 @@ class CollageImageFile(ImageFile.ImageFile):
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     from collagecodec import api
+    from collagecodec.raster.sources import PillowSource
 
     given: dict[str, Any] = image.encoderinfo
     options = {name: given[name] for name in _OPTIONS if given.get(name) is not None}
-    stream.write(api.encode(image, metadata=_metadata(image, given), **options))
+    source = PillowSource(image)
+    # Not passed to `encode`, which adds to the metadata of an image and cannot take any away.
+    source.metadata = _metadata(image, given)
+    stream.write(api.encode(source, **options))
 
 
 def _metadata(image: Image.Image, given: dict[str, Any]) -> dict[str, bytes]:
