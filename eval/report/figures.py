@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ def rd_figures(
     """
     written = []
     for metric, name in AXES.items():
+        if not any(math.isfinite(getattr(one, metric)) for points in curves.values() for one in points):
+            continue  # not measured, with `rd --psnr-only`
         figure, axes = _figure()
         for number, (label, points) in enumerate(curves.items()):
             axes.plot(

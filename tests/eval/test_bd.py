@@ -27,9 +27,7 @@ def test_the_window_is_what_is_compared() -> None:
     anchor = 30 + 6 * np.log2(RATES)
     test = np.where(RATES > 1.3, anchor + 5, anchor)
     rates = np.concatenate((RATES, [1.0, 1.1]))
-    both = [
-        bd.curve(rates, np.concatenate((metric, [30, 30 + 6 * math.log2(1.1)]))) for metric in (anchor, test)
-    ]
+    both = [bd.curve(rates, np.concatenate((metric, [30, 30 + 6 * math.log2(1.1)]))) for metric in (anchor, test)]
     found = bd.difference(*both)
     assert found is not None
     assert found.rate == pytest.approx(0, abs=1e-9)

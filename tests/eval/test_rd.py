@@ -77,9 +77,7 @@ def test_a_changed_picture_is_measured_again(command: Command, folder: Path, tmp
         assert len(journal.rows) == 3
 
 
-@pytest.mark.parametrize(
-    ("fault", "jobs", "reason"), [("raises", 1, "cannot code this"), ("dies", 2, "died")]
-)
+@pytest.mark.parametrize(("fault", "jobs", "reason"), [("raises", 1, "cannot code this"), ("dies", 2, "died")])
 def test_a_codec_that_fails_on_one_picture(
     command: Command, folder: Path, tmp_path: Path, fault: str, jobs: int, reason: str
 ) -> None:

@@ -128,9 +128,7 @@ def test_spread_covers_a_ladder() -> None:
 def test_table_1_leaves_out_what_is_not_there(command: Command, folder: Path, tmp_path: Path) -> None:
     done = command("table1", "--data", folder, "--codecs", "jpeg;coin", "--out", tmp_path)
     assert done.exit_code == 0, done.output
-    lines = {
-        line.split("  ")[0]: line for line in done.output.splitlines() if "@" in line or "not part" in line
-    }
+    lines = {line.split("  ")[0]: line for line in done.output.splitlines() if "@" in line or "not part" in line}
     assert "31.30 @0.13  32.12 @0.31" in lines["Neural Collage"]
     assert "not part of this version" in lines["COIN"]
     assert "jpeg" in lines
