@@ -20,6 +20,7 @@ from collagecodec.files import STANDARD
 T = TypeVar("T")
 
 _THREAD_VARIABLES = (
+    "COLLAGE_THREADS",
     "OPENBLAS_NUM_THREADS",
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",

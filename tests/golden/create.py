@@ -10,9 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from models import scene
-
 import collagecodec
+from models import scene
 
 FOLDER = Path(__file__).resolve().parent
 SCALES = {"native": Fraction(1), "half": Fraction(1, 2), "double": Fraction(2)}
@@ -36,7 +35,8 @@ def main(prefix: str) -> None:
     for name, what in made.items():
         file = FOLDER / f"{prefix}-{name}.clg"
         options = {"quality": 45} if what["codec"] == "collage" else {}
-        data = collagecodec.encode(scene(90, 131, channels=what["channels"], seed=4), codec=what["codec"], **options)
+        picture = scene(90, 131, channels=what["channels"], seed=4)
+        data = collagecodec.encode(picture, codec=what["codec"], **options)
         if file.exists():
             raise SystemExit(f"{file.name} is there already; golden files are never replaced")
         file.write_bytes(data)
