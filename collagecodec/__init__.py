@@ -6,7 +6,7 @@
     collagecodec.write("photo.clg", image, bpp=0.5)
     pixels = collagecodec.read("photo.clg", region=(0, 0, 512, 512))
 
-Importing it registers the Pillow plugin if Pillow is in use already.
+Importing it registers the Pillow plugin: `Image.open("x.clg")` and `image.save("x.clg", quality=60)` work.
 """
 
 from collagecodec._version import __version__
@@ -20,6 +20,9 @@ from collagecodec.errors import (
     UnsupportedImageError,
 )
 from collagecodec.files import read, write
+from collagecodec.plugins import pillow as _pillow
+
+_pillow.register()
 
 __all__ = [
     "CollageError",

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from collagecodec.cli import batch, inputs
+from collagecodec.cli.progress import Progress
 from collagecodec.cli.values import Region, Scale, Size
 from collagecodec.files import STANDARD, OutputExistsError, load
 from collagecodec.raster.sinks import FORMATS, format_of, save_bands
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from collagecodec.api import Decoded
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,7 @@ class Task:
     target: str
     format: str
     force: bool
+    alone: bool
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -64,7 +73,7 @@ def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     options = {name: given[name] for name in ("scale", "size", "region") if given[name] is not None}
     options |= {name: True for name in ("fast", "tolerate_damage") if given[name]}
     tasks = [
-        Task(item.path, target, _format(target, given["kind"]), given["force"], options)
+        Task(item.path, target, _format(target, given["kind"]), given["force"], len(items) == 1, options)
         for item, target in zip(items, targets, strict=True)
     ]
     work = batch.Batch(
@@ -97,7 +106,7 @@ def decode_one(task: Task) -> dict[str, Any]:
         Path(task.target).parent.mkdir(parents=True, exist_ok=True)
     size = save_bands(
         task.target,
-        decoded,
+        _watched(decoded) if task.alone else decoded,
         width=decoded.width,
         height=decoded.height,
         channels=decoded.channels,
@@ -113,6 +122,18 @@ def decode_one(task: Task) -> dict[str, Any]:
         "bytes": size,
         "seconds": round(time.perf_counter() - begun, 3),
     }
+
+
+def _watched(decoded: Decoded) -> Iterator[NDArray[np.uint8]]:
+    """The bands of a picture, with a bar of its rows."""
+    bar, rows = Progress(decoded.height), 0
+    try:
+        for band in decoded:
+            rows += len(band)
+            bar.update(rows, "rows")
+            yield band
+    finally:
+        bar.clear()
 
 
 def _line(figures: dict[str, Any]) -> str:

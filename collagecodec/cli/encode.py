@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from collagecodec.cli import batch, inputs
+from collagecodec.cli.progress import Progress
 from collagecodec.files import STANDARD, OutputExistsError, write_atomic
 
 TARGETS = ("quality", "bpp", "psnr", "max_bytes")
@@ -24,6 +25,7 @@ class Task:
     target: str
     force: bool
     measure: bool
+    alone: bool
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -33,9 +35,7 @@ class Task:
 @click.option("--bpp", type=click.FloatRange(0, min_open=True), help="Bits per pixel to come close to.")
 @click.option("--psnr", type=click.FloatRange(0, min_open=True), help="PSNR to reach, in dB.")
 @click.option("--max-bytes", type=click.IntRange(1), help="Largest size of the file.")
-@click.option(
-    "-e", "--effort", type=click.IntRange(0, 9), help="0 needs no PyTorch; more is slower and smaller."
-)
+@click.option("-e", "--effort", type=click.IntRange(0, 1), help="0: linear analysis, fastest; 1: hypernetwork.")
 @click.option("-m", "--model", help="Model to use; 'collage models' lists them.")
 @click.option("--codec", help="Codec to use, such as collage or collage-paper.")
 @click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
@@ -64,7 +64,7 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     names = (*TARGETS, "effort", "model", "codec")
     options = {name: given[name] for name in names if given[name] is not None}
     tasks = [
-        Task(item.path, target, given["force"], given["as_json"], options)
+        Task(item.path, target, given["force"], given["as_json"], len(items) == 1, options)
         for item, target in zip(items, targets, strict=True)
     ]
     work = batch.Batch(
@@ -91,7 +91,13 @@ def encode_one(task: Task) -> dict[str, Any]:
 
     source = open_source(task.source)
     begun = time.perf_counter()
-    data = api.encode(source, **task.options)
+    # Several files have a bar of their own, by file.
+    bar = Progress(100)
+    progress = (lambda share: bar.update(int(100 * share), "%")) if task.alone else None
+    try:
+        data = api.encode(source, **task.options, progress=progress)
+    finally:
+        bar.clear()
     seconds = time.perf_counter() - begun
     write_atomic(task.target, lambda stream: _put(stream, data), force=task.force)
     figures = {

@@ -86,8 +86,7 @@ def outputs(items: Sequence[Item], output: str | None, suffix: str) -> list[str]
         other = taken.setdefault(path, item)
         if other is not item:
             raise click.UsageError(
-                f"{other.path} and {item.path} would both be written to {path}; process them one by one with "
-                "-o"
+                f"{other.path} and {item.path} would both be written to {path}; process them one by one with -o"
             )
     return paths
 

@@ -6,7 +6,6 @@ A command is imported when it is called, so that decoding a picture does not wai
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -76,8 +75,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    # Before numpy is imported: the library works with threads of its own (`collagecodec.collage.parallel`).
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run())
 
 

@@ -81,7 +81,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     task = make_task(recipe)
     crops = load_crops(recipe, folders, recipe.stages[0].batch)
     run = Run(recipe, task, given["out"], fabric)
-    if run.resume() and fabric.is_global_zero:
+    if run.resume() and fabric.is_global_zero and run.stage < len(recipe.stages):
         where = f"stage {run.stage + 1} of {len(recipe.stages)}, update {run.update}"
         click.echo(f"continuing at {where}", err=True)
     bars = Bars(run)

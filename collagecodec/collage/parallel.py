@@ -10,15 +10,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 THREADS_VARIABLE = "COLLAGE_THREADS"
-LIBRARY_VARIABLE = "OPENBLAS_NUM_THREADS"
-"""The commands set it to 1 before numpy is imported, which spares them the import of threadpoolctl."""
 
 
 def thread_count() -> int:
@@ -42,8 +40,6 @@ def _controller() -> Any:
 
 def single_threaded_libraries() -> AbstractContextManager[Any]:
     """While it is open, matrix libraries use one thread in the whole process."""
-    if os.environ.get(LIBRARY_VARIABLE) == "1":
-        return nullcontext()
     context: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
     return context
 

@@ -1,6 +1,6 @@
 """The Pillow plugin: `Image.open("x.clg")`, `image.save("x.clg", quality=60)`, quick thumbnails.
 
-Importing `collagecodec` registers it, and so does Pillow itself, which finds it by its entry point. Opening
+Importing `collagecodec` registers it. Opening
 reads the header and the metadata; the pixels are decoded when they are needed, at a reduced scale after
 `draft` or `thumbnail`. `info` holds 'icc_profile', 'exif' and 'xmp'.
 """
@@ -118,5 +118,3 @@ def register() -> None:
 
 
 __all__ = ["FORMAT", "MIME", "SUFFIX", "CollageImageFile", "register"]
-
-register()

@@ -22,7 +22,7 @@ class CollageTask:
 
     def __init__(self, recipe: Recipe) -> None:
         rate = recipe.options["rate"]
-        self.finest, self.coarsest = rate["steps"]
+        self.steps: list[float] = rate["steps"]
         self.trade_off = float(rate["trade_off"])
         torch.manual_seed(recipe.seed)
         self.network = CollageNetwork()
@@ -34,8 +34,8 @@ class CollageTask:
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """See the class; figures are means over the batch: bpp as coded, MSE as PSNR in dB."""
         rgb = batch.float()
-        span = math.log(self.coarsest / self.finest)
-        step = self.finest * torch.exp(torch.rand(len(rgb), device=rgb.device) * span)
+        finest, coarsest = stage.options.get("steps", self.steps)
+        step = finest * torch.exp(torch.rand(len(rgb), device=rgb.device) * math.log(coarsest / finest))
         outcome = network(rgb, step, "hypernetwork" in stage.train)
         pixels = rgb.shape[-1] * rgb.shape[-2]
         weight = step / 64

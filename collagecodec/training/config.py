@@ -17,6 +17,8 @@ class Stage:
     updates: int
     train: tuple[str, ...]
     rates: dict[str, float]
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the kind of model lets a stage choose for itself."""
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.updates < 1:
@@ -48,10 +50,7 @@ def read_recipe(path: Path) -> Recipe:
         raise ValueError(f"{path} is not a readable recipe: {error}") from error
     try:
         data = table.pop("data")
-        stages = tuple(
-            Stage(s["name"], s["batch"], s["updates"], tuple(s["train"]), dict(s["rates"]))
-            for s in table.pop("stage")
-        )
+        stages = tuple(_stage(dict(entry)) for entry in table.pop("stage"))
         return Recipe(
             kind=table.pop("kind"),
             name=table.pop("name"),
@@ -63,3 +62,9 @@ def read_recipe(path: Path) -> Recipe:
         )
     except KeyError as error:
         raise ValueError(f"{path} lacks the entry {error}") from error
+
+
+def _stage(entry: dict[str, Any]) -> Stage:
+    name, batch, updates = entry.pop("name"), entry.pop("batch"), entry.pop("updates")
+    train, rates = tuple(entry.pop("train")), dict(entry.pop("rates"))
+    return Stage(name, batch, updates, train, rates, entry)

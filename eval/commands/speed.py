@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -60,9 +59,7 @@ def speed(image: Path, repeats: int, large: bool, out: Path) -> None:
         rows |= _large(pixels)
     for name, value in rows.items():
         click.echo(f"{name:32} {value:.3f}")
-    write_json(
-        out / "speed.json", {"command": " ".join(sys.argv[1:]), "machine": facts.machine(), "rows": rows}
-    )
+    write_json(out / "speed.json", {"command": " ".join(sys.argv[1:]), "machine": facts.machine(), "rows": rows})
 
 
 def _median(function: Callable[[], Any], repeats: int) -> float:
@@ -100,7 +97,6 @@ def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:
         file.write_bytes(collagecodec.encode(pixels, bpp=0.5))
         command = [str(Path(sys.executable).with_name("collage")), "decode", str(file), "--force", "--quiet"]
         whole = _median(lambda: subprocess.run(command, check=True), repeats)
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         imports = [
             float(
                 subprocess.run(
@@ -108,7 +104,6 @@ def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:
                     check=True,
                     capture_output=True,
                     text=True,
-                    env=environment,
                 ).stdout
             )
             for _ in range(repeats)
