@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.container import CODEC_IDS, Header, Reader, write
-from bitstream.fixed_width import pack_fixed
 from collagecodec.codecs.base import Codec, Image8, Region
 from collagecodec.collage.blocks import BlockGrid
 from collagecodec.collage.model import current
 from collagecodec.collage.paper import (
     BLOCK,
+    BLOCK_BITS,
     CELL,
     CHANNELS,
     MIDDLE,
@@ -80,14 +80,12 @@ class PaperCollageCodec(Codec):
             fingerprint=bytes.fromhex(encoder.decoder.fingerprint),
             params=bytes([rate]),
         )
-        bits = encoder.decoder.rates[rate].symbol_bits
         payloads = []
         for tile in range(header.tile_count):
             x, y, w, h = header.tile_box(tile)
             pixels = image[y : y + h, x : x + w].reshape(h, w, channels)
             blocks = BlockGrid(h, w, BLOCK).split(np.broadcast_to(pixels, (h, w, CHANNELS)))
-            symbols = encoder.symbols(blocks, rate)
-            payloads.append(pack_fixed(symbols.ravel(), np.tile(bits, len(blocks))))
+            payloads.append(encoder.decoder.pack(encoder.symbols(blocks, rate), rate))
         return write(header, payloads)
 
     def decode(
@@ -121,9 +119,7 @@ def render(reader: Reader, request: Request) -> Image8:
     """The pixels of a request; FormatError, DamagedTileError, ModelMismatchError, ValueError, LimitError."""
     header = reader.header
     if header.codec != CODEC_IDS["collage-paper"]:
-        raise FormatError(
-            f"the file belongs to codec {header.codec}, not to collage-paper: decode it with that"
-        )
+        raise FormatError(f"the file belongs to codec {header.codec}, not to collage-paper: decode it with that")
     if len(header.params) != 1 or header.params[0] >= len(RATES) or header.channels not in (1, CHANNELS):
         raise FormatError("the header does not belong to a collage-paper file: the file is damaged")
     model = load_paper(header.fingerprint.hex())
@@ -154,9 +150,7 @@ def _natural(ratio: Fraction, stored: tuple[int, int], shown: tuple[int, int]) -
 def _axis(start: int, length: int, count: int, n: int, first_block: int, limit: int) -> Axis:
     """How samples, which begin at a block, become `count` pixels of the region's interval on one axis."""
     whole = count == -(-length * n // CELL) and start * n % CELL == 0
-    return Axis(
-        start * n - first_block * BLOCK * n, count * CELL if whole else length * n, CELL, count, limit
-    )
+    return Axis(start * n - first_block * BLOCK * n, count * CELL if whole else length * n, CELL, count, limit)
 
 
 def _samples(reader: Reader, model: PaperDecoder, rows: slice, columns: slice, n: int) -> Samples:
@@ -166,13 +160,12 @@ def _samples(reader: Reader, model: PaperDecoder, rows: slice, columns: slice, n
     channels = header.channels
     side = BLOCK * n // CELL
     out = np.zeros((channels, rows.stop - rows.start, side, columns.stop - columns.start, side), np.int16)
-    for packed, down, across in _stored_blocks(reader, model.rates[rate].block_bytes, rows, columns):
+    for packed, down, across in _stored_blocks(reader, BLOCK_BITS[rate] // 8, rows, columns):
         count = len(packed)
         blocks = np.empty((count, channels, side, side), np.int16)
         for first in range(0, count, BATCH):
-            part = packed[first : first + BATCH]
-            code = model.code(model.symbols(part.tobytes(), rate, len(part)), rate)
-            z = model.render(code, n) * SAMPLE_UNIT
+            symbols = model.unpack(packed[first : first + BATCH], rate)
+            z = model.render(model.code(symbols, rate), n) * SAMPLE_UNIT
             if channels == 1:
                 z = np.floor((z[:, :1] + 2 * z[:, 1:2] + z[:, 2:] + 2) / 4)
             blocks[first : first + BATCH] = np.clip(z, -SAMPLE_LIMIT, SAMPLE_LIMIT)

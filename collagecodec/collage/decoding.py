@@ -26,7 +26,7 @@ Planes = NDArray[np.float32]
 Span = tuple[int, int]
 MIN_BAND = 6
 """Block rows of a band, at least."""
-BAND_CELLS = 450
+BAND_CELLS = 1000
 """About so many cells are synthesised at a time: their codes and pixels fit the cache."""
 PLANE_LIMIT = 2**13
 """Planes are clipped to +- this many 1/16 levels, which no picture reaches."""

@@ -8,6 +8,7 @@ thread count or order of summation computes it. `check_exact` proves the bound f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,19 @@ class IntegerLayer:
 
     def __call__(self, x: Floats, level: int) -> Floats:
         """Whole numbers (M, K) to whole numbers (M, N), rounded half up, not clipped."""
-        total: Floats = x @ self.weight
-        # Half a unit is added before the scaling: the sum is a whole number below 2^24, so both are exact.
-        total += self.bias + np.float32(level) * self.slope + np.float32(2 ** (self.shift - 1))
-        total *= np.float32(2.0**-self.shift)
+        total: Floats = x @ self.scaled
+        total += self.offset(level)
         return np.floor(total, out=total)
+
+    @cached_property
+    def scaled(self) -> Floats:
+        """The weights divided by 2^shift: sums with them are those of whole numbers, only the exponents differ."""
+        return self.weight * np.float32(2.0**-self.shift)
+
+    def offset(self, level: int) -> Floats:
+        """Bias, level and half a unit for rounding, divided by 2^shift, (N,)."""
+        whole = self.bias + np.float32(level) * self.slope + np.float32(2 ** (self.shift - 1))
+        return whole * np.float32(2.0**-self.shift)
 
     def activate(self, x: Floats, level: int = 0) -> Floats:
         """As the call, clipped to 0..127."""

@@ -4,13 +4,14 @@ Each block is a collage of its own: 2 x 2 range cells of 20 x 20 samples, one do
 learned auxiliary domains that all pictures share, coefficients shared by the three channels, b for each
 channel. A block is stored as symbols of fixed width:
 
+    1 symbol         the mode, which says how many components there are, their widths and tables
     4 symbols        the domain coefficient c of each range cell, by table
-    Q symbols        components y, by one table each
+    up to Q symbols  components y, by one table each; the others are 0
     theta = y M + m  the 4 (V + 3) other numbers of the code: auxiliary c, then b, cell by cell
 
 All tables are whole numbers. What is computed from them are multiples of powers of two with far fewer than
 53 bits, so that float64 holds every product and every sum exactly, whatever library, thread count or order of
-summation: `c` in 2^-16, atoms in 1/32 level, pictures in 1/16 level, rounded after each application of the
+summation: `c` in 2^-18, atoms in 1/4 level, pictures in 1/16 level, rounded after each application of the
 map.
 """
 
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.fixed_width import unpack_fixed
+from bitstream.fixed_width import pack_fixed, unpack_fixed
 from collagecodec.collage.atoms import resample_matrix
 from collagecodec.collage.code import Code
 from collagecodec.collage.fixed_point import iterate
@@ -41,12 +42,13 @@ RATES = (0.13, 0.31)
 """Bits a pixel, by the number of the rate in the file."""
 BLOCK_BITS = (208, 496)
 
-AMPLITUDE = 2**13
-"""Level of theta for auxiliary coefficients of 1, so that theta has the scale of an orthonormal transform."""
+AMPLITUDE = 2**15
+"""Theta for an auxiliary coefficient of 1: it has the scale of an orthonormal transform, so large that the sum of
+|c| over the terms of a cell stays below 1 for any block."""
 OFFSET_GAIN = 20
-"""Level of theta for b = 1: the square root of the samples in a cell."""
-ATOM_UNIT, SAMPLE_UNIT, MIX_UNIT, DOMAIN_UNIT, THETA_UNIT = 32, 16, 2**14, 2**12, 8
-"""Atoms are stored in 1/32 level, pictures, levels and means in 1/16, M in 2^-14, domain coefficients in
+"""Theta for b = 1 level: the square root of the samples in a cell."""
+ATOM_UNIT, SAMPLE_UNIT, MIX_UNIT, DOMAIN_UNIT, THETA_UNIT = 4, 16, 2**14, 2**12, 8
+"""Atoms are stored in 1/4 level, pictures, levels and means in 1/16, M in 2^-14, domain coefficients in
 2^-12; theta is rounded to 1/8 before it becomes c."""
 RESAMPLE_UNIT = 2**12
 MAX_DOMAIN = 0.75
@@ -68,12 +70,12 @@ def round_to(values: Floats, unit: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class ExactAtoms:
-    """Atoms (V, 3, n, n) in whole 1/32 levels, on the grid of any size; results are 1/32 levels again."""
+    """Atoms (V, 3, 20, 20), multiples of 1/4 level, on the grid of any size."""
 
     atoms: NDArray[np.float64]
 
     def __call__(self, size: int) -> Floats:
-        """Atoms on size x size samples: float64 (V, 3, size, size), multiples of 1/32."""
+        """Atoms on size x size samples: float64 (V, 3, size, size), multiples of 1/4."""
         if size == CELL:
             return self.atoms
         matrix = round_to(resample_matrix(CELL, size), RESAMPLE_UNIT)
@@ -81,22 +83,15 @@ class ExactAtoms:
 
 
 @dataclass(frozen=True, eq=False)
-class Tables:
-    """Symbols to numbers at one rate: widths int64 (Q,) in bits, levels float64 (Q, longest table)."""
+class Mode:
+    """Symbols to components: widths int64 (stored,) in bits, levels float64 (stored, longest table)."""
 
-    domain_bits: int
     widths: Indices
     levels: NDArray[np.float64]
 
-    @property
-    def symbol_bits(self) -> Indices:
-        """Width of every symbol of a block, in order: int64 (4 + Q,)."""
-        return np.concatenate([np.full(CELLS, self.domain_bits, np.int64), self.widths])
-
-    @property
-    def block_bytes(self) -> int:
-        """Bytes of a block."""
-        return int(self.symbol_bits.sum()) // 8
+    def components(self, symbols: Symbols) -> NDArray[np.float64]:
+        """Components of symbols (B, stored), of the same shape."""
+        return self.levels[np.arange(self.widths.size), symbols]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +103,20 @@ class PaperDecoder:
     domain_levels: NDArray[np.float64]
     mixing: NDArray[np.float64]
     mean: NDArray[np.float64]
-    rates: tuple[Tables, ...]
+    rates: tuple[tuple[Mode, ...], ...]
+    """The modes of every rate."""
     iterations: int
 
     @classmethod
     def from_tensors(cls, tensors: Tensors, fingerprint: str) -> PaperDecoder:
         """Assemble a decoder; ModelMismatchError if an array is missing or does not fit the others.
 
-        atoms          int16 (V, 3, 20, 20), 1/32 level
+        atoms          int16 (V, 3, 20, 20), 1/4 level
         domain_levels  int32 (2^d,), 2^-12
         mixing         int16 (Q, 4 (V + 3)), 2^-14
         mean           int32 (4 (V + 3),), 1/16
-        widths         int32 (2, Q), bits at each rate, unused components last and of width 0
-        levels         int32 (sum of 2^width over rates and used components,), 1/16
+        widths         int32 (2, 2^m, Q), bits in each mode of a rate; unused components last, of width 0
+        levels         int32 (sum of 2^width over rates, modes and used components,), 1/16
         iterations     int32 (1,)
         """
         try:
@@ -132,7 +128,7 @@ class PaperDecoder:
                 domain,
                 tensors["mixing"].astype(np.float64) / MIX_UNIT,
                 tensors["mean"].astype(np.float64) / SAMPLE_UNIT,
-                _tables(tensors, domain.size),
+                _modes(tensors),
                 int(tensors["iterations"][0]),
             )
         except (KeyError, ValueError, IndexError) as error:
@@ -148,32 +144,73 @@ class PaperDecoder:
         fits = (
             atoms.shape[1:] == (CHANNELS, CELL, CELL)
             and self.mixing.shape[1:] == self.mean.shape == (width,)
-            and tuple(8 * rate.block_bytes for rate in self.rates) == BLOCK_BITS
+            and self._bits_fit()
             and float(np.abs(self.domain_levels).max()) <= MAX_DOMAIN
             and self.iterations > 0
         )
         if not fits:
-            raise ModelMismatchError(
-                f"the arrays of the model {self.fingerprint} do not fit: install it again"
-            )
+            raise ModelMismatchError(f"the arrays of the model {self.fingerprint} do not fit: install it again")
 
-    def symbols(self, data: bytes, rate: int, blocks: int) -> Symbols:
-        """Symbols (blocks, 4 + Q) of so many blocks at a rate; FormatError if `data` are not just these."""
-        bits = self.rates[rate].symbol_bits
-        found = unpack_fixed(data, np.tile(bits, blocks), blocks * bits.size)
-        return found.reshape(blocks, bits.size)
+    def _bits_fit(self) -> bool:
+        """Whether the symbols of a block fill their bytes exactly in every mode."""
+        powers = {len(self.domain_levels): self.domain_bits, **{len(m): self.mode_bits for m in self.rates}}
+        return (
+            all(count == 2**bits for count, bits in powers.items())
+            and 1 <= self.mode_bits <= 8
+            and len(self.rates) == len(BLOCK_BITS)
+            and all(
+                int(self.symbol_bits(rate, mode).sum()) == bits
+                for rate, bits in enumerate(BLOCK_BITS)
+                for mode in range(len(self.rates[rate]))
+            )
+        )
+
+    @property
+    def domain_bits(self) -> int:
+        """Bits of a domain symbol."""
+        return len(self.domain_levels).bit_length() - 1
+
+    @property
+    def mode_bits(self) -> int:
+        """Bits of the mode of a block."""
+        return len(self.rates[0]).bit_length() - 1
+
+    def symbol_bits(self, rate: int, mode: int) -> Indices:
+        """Width of every symbol of a block of a mode, in order: int64 (1 + 4 + stored,)."""
+        lead = [self.mode_bits, *[self.domain_bits] * CELLS]
+        return np.concatenate([np.array(lead, np.int64), self.rates[rate][mode].widths])
+
+    def pack(self, symbols: Symbols, rate: int) -> bytes:
+        """Stored blocks of symbols (B, 1 + 4 + Q); what a mode does not store is left out."""
+        bits = [self.symbol_bits(rate, int(row[0])) for row in symbols]
+        stored = [row[: width.size] for row, width in zip(symbols, bits, strict=True)]
+        return pack_fixed(np.concatenate(stored), np.concatenate(bits))
+
+    def unpack(self, data: NDArray[np.uint8], rate: int) -> Symbols:
+        """Symbols (B, 1 + 4 + Q) of stored blocks, uint8 (B, bytes of a block); 0 where nothing is stored."""
+        symbols = np.zeros((len(data), 1 + CELLS + len(self.mixing)), np.int64)
+        modes = data[:, 0] & (2**self.mode_bits - 1)
+        for mode in np.unique(modes):
+            rows, bits = modes == mode, self.symbol_bits(rate, int(mode))
+            count = int(rows.sum())
+            found = unpack_fixed(data[rows].tobytes(), np.tile(bits, count), count * bits.size)
+            symbols[rows, : bits.size] = found.reshape(count, bits.size)
+        return symbols
 
     def code(self, symbols: Symbols, rate: int) -> Code:
-        """The code (a, b, gamma) that symbols (B, 4 + Q) stand for."""
-        table = self.rates[rate]
-        components = table.levels[np.arange(table.widths.size), symbols[:, CELLS:]]
-        theta = components @ self.mixing[: table.widths.size] + self.mean
+        """The code (a, b, gamma) that symbols (B, 1 + 4 + Q) stand for."""
+        components = np.zeros((len(symbols), len(self.mixing)))
+        for number, mode in enumerate(self.rates[rate]):
+            rows = np.flatnonzero(symbols[:, 0] == number)
+            stored = symbols[rows, 1 + CELLS : 1 + CELLS + mode.widths.size]
+            components[rows, : mode.widths.size] = mode.components(stored)
+        theta = components @ self.mixing + self.mean
         by_cell = theta.reshape(len(symbols), CELLS, -1)
         atoms = len(self.auxiliary.atoms)
         auxiliary = round_to(by_cell[..., :atoms], THETA_UNIT) / AMPLITUDE
         offset = round_to(by_cell[..., atoms:] / OFFSET_GAIN, SAMPLE_UNIT)
         return Code(
-            domain=self.domain_levels[symbols[:, None, :CELLS, None]],
+            domain=self.domain_levels[symbols[:, None, 1 : 1 + CELLS, None]],
             auxiliary=auxiliary[:, None],
             offset=np.ascontiguousarray(offset.transpose(0, 2, 1)),
         )
@@ -189,23 +226,23 @@ class PaperDecoder:
         return iterate(operator, code, self.iterations, rounding=lambda z: round_to(z, SAMPLE_UNIT))
 
 
-def _tables(tensors: Tensors, domain_levels: int) -> tuple[Tables, ...]:
-    """The symbol tables of all rates; ValueError if the stored levels are not those that widths ask for."""
+def _modes(tensors: Tensors) -> tuple[tuple[Mode, ...], ...]:
+    """The modes of all rates; ValueError if the stored levels are not those that widths ask for."""
     stored = tensors["levels"].astype(np.float64) / SAMPLE_UNIT
-    domain_bits = domain_levels.bit_length() - 1
-    if domain_levels != 2**domain_bits or domain_bits < 1:
-        raise ValueError(f"{domain_levels} domain levels are no power of two")
-    made, done = [], 0
-    for row in tensors["widths"].astype(np.int64):
-        widths = row[: int(np.count_nonzero(row))]
-        levels = np.zeros((widths.size, 2 ** int(widths.max())))
-        for component, width in enumerate(widths):
-            levels[component, : 2**width] = stored[done : done + 2**width]
-            done += 2**width
-        made.append(Tables(domain_bits, widths, levels))
+    done, rates = 0, []
+    for rate in tensors["widths"].astype(np.int64):
+        modes = []
+        for row in rate:
+            widths = row[: int(np.count_nonzero(row))]
+            levels = np.zeros((widths.size, 2 ** int(widths.max())))
+            for component, width in enumerate(widths):
+                levels[component, : 2**width] = stored[done : done + 2**width]
+                done += 2**width
+            modes.append(Mode(widths, levels))
+        rates.append(tuple(modes))
     if done != stored.size:
         raise ValueError(f"{stored.size} levels are stored instead of {done}")
-    return tuple(made)
+    return tuple(rates)
 
 
 @lru_cache(maxsize=2)

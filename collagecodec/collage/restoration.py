@@ -6,6 +6,7 @@ and returns a correction in 1/16 of a level.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ from numpy.lib.stride_tricks import as_strided
 from collagecodec.collage.colour import PLANE_UNIT
 from collagecodec.collage.integers import ACTIVATION_MAX, Floats, IntegerLayer
 
-STRIP = 1024
+OVERHANG = 2
+"""Positions that the last neighbourhood of a flattened map reaches beyond its end."""
+STRIP = 2048
 """Positions computed at a time, so that the gathered neighbourhoods stay in the cache."""
 
 
@@ -38,38 +41,56 @@ class Restoration:
         np.floor(levels, out=levels)
         np.clip(levels, -128, 127, out=levels)
         rows, columns = planes.shape[1] // 2, planes.shape[2] // 2
-        maps = np.ascontiguousarray(levels.reshape(3, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4))
-        maps = maps.reshape(rows, columns, 12)
-        for layer in self.layers[:-1]:
-            maps = _convolve(maps, layer, level, rectify=True)
-        maps = _convolve(maps, self.layers[-1], level, rectify=False)
-        margin, (height, width, _) = self.margin, maps.shape
-        correction = maps.reshape(height, width, 3, 2, 2).transpose(2, 0, 3, 1, 4)
-        inner = planes[:, margin : margin + 2 * height, margin : margin + 2 * width]
-        return inner + correction.reshape(inner.shape)
+        halves = levels.reshape(3, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4)
+        maps = _buffer(0, rows * columns, 12)
+        maps[:-OVERHANG].reshape(rows, columns, 3, 2, 2)[...] = halves
+        for number, layer in enumerate(self.layers):
+            # The rows keep their length; what the right end of a row gets from the next one is cut off at last.
+            rows -= 2
+            following = _buffer(1 - number % 2, rows * columns, layer.weight.shape[1])
+            _convolve(maps, columns, layer, level, following, rectify=number + 1 < len(self.layers))
+            maps = following
+        margin, inner = self.margin, columns - 2 * len(self.layers)
+        correction = maps[:-OVERHANG].reshape(rows, columns, 3, 2, 2)[:, :inner].transpose(2, 0, 3, 1, 4)
+        proper = planes[:, margin : margin + 2 * rows, margin : margin + 2 * inner]
+        return proper + correction.reshape(proper.shape)
 
 
-def _convolve(maps: Floats, layer: IntegerLayer, level: int, rectify: bool) -> Floats:
-    """Valid 3x3 convolution of (H, W, C) to (H - 2, W - 2, D), strip by strip along the flattened picture."""
-    height, width, channels = maps.shape
-    length = (height - 2) * width
-    flat = np.concatenate([maps.reshape(-1, channels), np.zeros((2, channels), np.float32)])
+class _Workspace(threading.local):
+    """Two buffers a thread: fresh memory for every layer would cost as much as the arithmetic."""
+
+    def __init__(self) -> None:
+        self.buffers = [np.empty(0, np.float32), np.empty(0, np.float32)]
+
+
+_workspace = _Workspace()
+
+
+def _buffer(number: int, length: int, channels: int) -> Floats:
+    """A map of `length` positions in buffer 0 or 1, with `OVERHANG` zeros behind it: (length + OVERHANG, C)."""
+    size = (length + OVERHANG) * channels
+    if _workspace.buffers[number].size < size:
+        _workspace.buffers[number] = np.empty(size, np.float32)
+    maps = _workspace.buffers[number][:size].reshape(-1, channels)
+    maps[length:] = 0
+    return maps
+
+
+def _convolve(maps: Floats, width: int, layer: IntegerLayer, level: int, found: Floats, rectify: bool) -> None:
+    """3x3 convolution of a flattened map with rows of `width` into `found`, two rows shorter, strip by strip."""
+    channels, length = maps.shape[1], len(found) - OVERHANG
     # Row p holds the pixels p, p + 1, p + 2 side by side: one row of a 3x3 neighbourhood without a copy.
-    triples = as_strided(flat, (height * width, 3 * channels), (4 * channels, 4), writeable=False)
-    found = np.empty((length, layer.weight.shape[1]), np.float32)
-    bias = layer.bias + np.float32(level) * layer.slope + np.float32(2 ** (layer.shift - 1))
-    scale = np.float32(2.0**-layer.shift)
+    triples = as_strided(maps, (len(maps) - OVERHANG, 3 * channels), (4 * channels, 4), writeable=False)
+    offset = layer.offset(level)
     taps = np.empty((STRIP, 3, 3 * channels), np.float32)
     for start in range(0, length, STRIP):
         size = min(STRIP, length - start)
         for row in range(3):
             taps[:size, row] = triples[start + row * width : start + row * width + size]
         part = found[start : start + size]
-        np.matmul(taps[:size].reshape(size, -1), layer.weight, out=part)
-        part += bias
-        part *= scale
+        np.matmul(taps[:size].reshape(size, -1), layer.scaled, out=part)
+        part += offset
         np.floor(part, out=part)
         if rectify:
             np.maximum(part, 0, out=part)
             np.minimum(part, ACTIVATION_MAX, out=part)
-    return found.reshape(height - 2, width, -1)[:, : width - 2]

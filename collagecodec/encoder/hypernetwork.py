@@ -107,4 +107,5 @@ class HyperNetwork:
             x = self._apply(block, x, level)
         correction, threshold = np.split(self.out(np.maximum(x, 0, out=x)), 2, axis=2)
         codes = linear + correction
-        return codes - np.tanh(2 * codes) * np.float32(0.5) / (1 + np.exp(-threshold))
+        gate = np.tanh(threshold / 2) + 1
+        return codes - np.tanh(2 * codes) * gate / 4

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from collagecodec.collage.model import current, read_tensors
-from collagecodec.collage.paper import CELLS, PaperDecoder, Symbols, load_paper
+from collagecodec.collage.paper import PaperDecoder, Symbols, load_paper
 from collagecodec.networks.paper import PaperNetwork
 
 BATCH = 256
@@ -36,19 +36,26 @@ class PaperEncoder:
         return cls(decoder, network)
 
     def symbols(self, blocks: NDArray[np.uint8], rate: int) -> Symbols:
-        """Symbols (B, 4 + Q) at a rate of blocks (B, 3, 40, 40)."""
-        table = self.decoder.rates[rate]
-        found = np.empty((len(blocks), CELLS + table.widths.size), np.int64)
-        for first in range(0, len(blocks), BATCH):
-            part = torch.tensor(blocks[first : first + BATCH], dtype=torch.float32)
-            domain, components = self.network.components(part)
-            rows = found[first : first + BATCH]
-            rows[:, :CELLS] = nearest(domain.double().numpy(), self.decoder.domain_levels)
-            values = components.double().numpy()
-            for component, width in enumerate(table.widths):
-                levels = table.levels[component, : 2**width]
-                rows[:, CELLS + component] = nearest(values[:, component], levels)
-        return found
+        """Symbols (B, 1 + 4 + Q) at a rate of blocks (B, 3, 40, 40); 0 for what a mode does not store."""
+        parts = [self._symbols(blocks[i : i + BATCH], rate) for i in range(0, len(blocks), BATCH)]
+        return np.concatenate(parts)
+
+    def _symbols(self, blocks: NDArray[np.uint8], rate: int) -> Symbols:
+        found = self.network.components(torch.tensor(blocks, dtype=torch.float32))
+        domain, values = (part.double().numpy() for part in found)
+        tried, errors = [], []
+        for mode in self.decoder.rates[rate]:
+            chosen = np.zeros(values.shape, np.int64)
+            for component, width in enumerate(mode.widths):
+                levels = mode.levels[component, : 2**width]
+                chosen[:, component] = nearest(values[:, component], levels)
+            shown = np.zeros_like(values)
+            shown[:, : mode.widths.size] = mode.components(chosen[:, : mode.widths.size])
+            tried.append(chosen)
+            errors.append(((values - shown) ** 2).sum(1))
+        best = np.argmin(errors, axis=0)
+        lead = [best[:, None], nearest(domain, self.decoder.domain_levels)]
+        return np.concatenate([*lead, np.stack(tried)[best, np.arange(len(best))]], axis=1)
 
 
 def nearest(values: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -31,13 +31,11 @@ from collagecodec.collage.paper import (
 from collagecodec.networks.operator import CodeTensors, TorchOperator
 from collagecodec.networks.paper_quantiser import Quantiser
 
-ATOMS = 64
+ATOMS, COMPONENTS = 64, 208
 ITERATIONS = 12
 SAMPLES = CHANNELS * CELL * CELL
 STRONGEST = 0.98
 """Largest sum of |c| over the terms of a cell: the |a| that tanh may reach."""
-SMOOTH_ATOMS = 16
-"""Atoms that are left out when the domain is matched: detail is what a domain can add."""
 
 
 def cut_cells(blocks: Tensor) -> Tensor:
@@ -88,8 +86,11 @@ class Analysis(nn.Module):
         return cells @ torch.cat([self.rows, self.means]).T
 
     def match(self, cells: Tensor, domain: Tensor) -> Tensor:
-        """Least-squares coefficient of the pooled domain (B, 1, 1200) for the detail of each cell: (B, 4)."""
-        smooth = torch.cat([self.rows[:SMOOTH_ATOMS], self.means]).detach()
+        """Least-squares coefficient (B, 4) of the pooled domain (B, 1, 1200) for the detail of each cell.
+
+        Detail is what no atom can give.
+        """
+        smooth = torch.cat([self.rows, self.means]).detach()
         cells = cells - cells @ smooth.T @ smooth
         domain = domain - domain @ smooth.T @ smooth
         return (cells * domain).sum(-1) / ((domain**2).sum(-1) + SAMPLES)
@@ -154,7 +155,7 @@ class PaperNetwork(nn.Module):
         self.analysis = Analysis(atoms)
         self.hypernetwork = HyperNetwork(atoms)
         self.dictionary = Dictionary(atoms)
-        self.quantiser = Quantiser(numbers, components or min(numbers, 160), BLOCK_BITS)
+        self.quantiser = Quantiser(numbers, components or min(numbers, COMPONENTS), len(BLOCK_BITS))
         self.operator = TorchOperator(block_geometry())
 
     def factors(self, blocks: Tensor) -> Factors:

@@ -21,6 +21,7 @@ from collagecodec.collage.paper import (
     PaperDecoder,
 )
 from collagecodec.networks.paper import ITERATIONS, PaperNetwork
+from collagecodec.networks.paper_quantiser import MODES
 from collagecodec.training.config import Recipe, Stage
 from collagecodec.training.data import Crops
 from collagecodec.training.paper_calibration import calibrate
@@ -70,11 +71,12 @@ def whole(values: Tensor, unit: int, dtype: type[np.int16 | np.int32]) -> NDArra
 def decoder_arrays(network: PaperNetwork) -> Arrays:
     """Everything in the decoder file (`collage.paper.PaperDecoder.from_tensors` lists it)."""
     quantiser = network.quantiser
-    kept = max(quantiser.stored(rate) for rate in range(len(RATES)))
+    pairs = [(rate, mode) for rate in range(len(RATES)) for mode in range(MODES)]
+    kept = max(quantiser.stored(rate, mode) for rate, mode in pairs)
     levels = [
-        quantiser.table(rate)[component, : 2 ** int(width)]
-        for rate in range(len(RATES))
-        for component, width in enumerate(quantiser.widths[rate].tolist())
+        quantiser.table(rate, mode)[component, : 2**width]
+        for rate, mode in pairs
+        for component, width in enumerate(quantiser.widths[rate, mode].tolist())
         if width
     ]
     domain = quantiser.domain_levels.sort().values.clamp(-MAX_DOMAIN, MAX_DOMAIN)
@@ -83,7 +85,7 @@ def decoder_arrays(network: PaperNetwork) -> Arrays:
         "domain_levels": whole(domain, DOMAIN_UNIT, np.int32),
         "mixing": whole(quantiser.synthesis[:kept], MIX_UNIT, np.int16),
         "mean": whole(quantiser.mean, SAMPLE_UNIT, np.int32),
-        "widths": quantiser.widths[:, :kept].numpy().astype(np.int32),
+        "widths": quantiser.widths[..., :kept].numpy().astype(np.int32),
         "levels": whole(torch.cat(levels), SAMPLE_UNIT, np.int32),
         "iterations": np.array([ITERATIONS], np.int32),
     }

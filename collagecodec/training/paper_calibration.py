@@ -13,10 +13,11 @@ from torch import Tensor
 
 from collagecodec.collage.paper import BLOCK_BITS, CELL, CELLS, CHANNELS, MIDDLE
 from collagecodec.networks.paper import PaperNetwork, cut_cells
-from collagecodec.networks.paper_quantiser import DOMAIN_BITS, LONGEST, PAD
+from collagecodec.networks.paper_quantiser import DOMAIN_BITS, LONGEST, MODE_BITS, MODES, PAD
 
 Floats = NDArray[np.float64]
 LLOYD_ROUNDS = 30
+MODE_ROUNDS = 4
 BATCH = 512
 
 
@@ -79,31 +80,63 @@ def set_atoms(network: PaperNetwork, blocks: Tensor) -> None:
     network.dictionary.atoms.copy_(rows.view_as(network.dictionary.atoms))
 
 
-def set_quantiser(network: PaperNetwork, domain: Floats, theta: Floats) -> None:
-    """Rotation, tables and widths from samples of domain coefficients (n, 4) and of theta (n, 4 (V + 3))."""
+def fit_mode(values: Floats, bits: int) -> tuple[NDArray[np.int64], list[Floats]]:
+    """Widths (Q,) and tables of the stored components, for the components (n, Q) of one mode.
+
+    How much a table of so many bits helps is measured once, on all components brought to one scale.
+    """
+    variance = values.var(0) + 1e-9
+    pool = (values / np.sqrt(variance)).ravel()[:: max(1, values.size // 8192)]
+    shape = [1.0, *(quantisation_error(pool, lloyd_levels(pool, n)) for n in range(1, LONGEST + 1))]
+    widths = allocate(variance[:, None] * np.array(shape), bits)
+    # Both signs are equally likely, but for the overall brightness: twice as many samples.
+    columns = [values[:, 0], *(np.concatenate([column, -column]) for column in values.T[1:])]
+    return widths, [lloyd_levels(column, int(n)) for column, n in zip(columns, widths, strict=True) if n]
+
+
+def mode_error(values: Floats, tables: list[Floats]) -> Floats:
+    """Squared error of components (n, Q) in one mode: (n,)."""
+    total = (values[:, len(tables) :] ** 2).sum(1)
+    for column, table in zip(values.T, tables, strict=False):
+        nearest = table[np.searchsorted((table[1:] + table[:-1]) / 2, column)]
+        total += (column - nearest) ** 2
+    return np.asarray(total)
+
+
+def fit_modes(values: Floats, bits: int) -> list[tuple[NDArray[np.int64], list[Floats]]]:
+    """Widths and tables of every mode for components (n, Q): Lloyd's iteration over modes as well.
+
+    The first modes are classes of equal number by energy without brightness.
+    """
+    energy = (values[:, CHANNELS:] ** 2).sum(1)
+    edges = np.quantile(energy, np.arange(1, MODES) / MODES)
+    labels = np.digitize(energy, edges)
+    fitted = [fit_mode(values[labels == mode], bits) for mode in range(MODES)]
+    for _ in range(MODE_ROUNDS):
+        labels = np.argmin([mode_error(values, tables) for _, tables in fitted], axis=0)
+        fitted = [
+            # A mode that hardly any block chooses stays as it is.
+            fit_mode(values[labels == mode], bits) if (labels == mode).sum() > 2 * LONGEST else old
+            for mode, old in enumerate(fitted)
+        ]
+    return fitted
+
+
+def set_quantiser(network: PaperNetwork, theta: Floats) -> None:
+    """Rotation, modes, tables and widths from samples of theta (n, 4 (V + 3))."""
     quantiser = network.quantiser
-    levels = lloyd_levels(domain.ravel(), DOMAIN_BITS)
-    quantiser.domain_levels.copy_(torch.tensor(levels))
     mean = theta.mean(0)
     rows = principal_rows(np.cov(theta, rowvar=False), len(quantiser.analysis))
     values = (theta - mean) @ rows.T
-    spread = values.std(0)
-    tables = [[lloyd_levels(column, bits) for bits in range(1, LONGEST + 1)] for column in values.T]
-    errors = np.array(
-        [
-            [column.var(), *(quantisation_error(column, table) for table in row)]
-            for column, row in zip(values.T, tables, strict=True)
-        ]
-    )
+    spread = values.std(0) + 1e-9
     for rate, total in enumerate(BLOCK_BITS):
-        widths = allocate(errors, total - CELLS * DOMAIN_BITS)
-        quantiser.widths[rate] = torch.tensor(widths)
-        for component, width in enumerate(widths):
-            filled = torch.full((2**LONGEST,), PAD)
-            if width:
-                table = tables[component][width - 1] / spread[component]
-                filled[: 2**width] = torch.tensor(table, dtype=torch.float32)
-            quantiser.levels[rate, component] = filled
+        modes = fit_modes(values, total - CELLS * DOMAIN_BITS - MODE_BITS)
+        for mode, (widths, tables) in enumerate(modes):
+            quantiser.widths[rate, mode] = torch.tensor(widths)
+            quantiser.levels[rate, mode] = PAD
+            for component, table in enumerate(tables):
+                scaled = torch.tensor(table / spread[component], dtype=torch.float32)
+                quantiser.levels[rate, mode, component, : len(table)] = scaled
     quantiser.mean.copy_(torch.tensor(mean))
     quantiser.spread.copy_(torch.tensor(spread))
     quantiser.analysis.copy_(torch.tensor(rows))
@@ -119,10 +152,8 @@ def calibrate(network: PaperNetwork, rgb: Tensor) -> None:
     batches = [blocks[first : first + BATCH] for first in range(0, len(blocks), BATCH)]
     matches = torch.cat([_match(network, part) for part in batches]).double().numpy()
     network.quantiser.domain_levels.copy_(torch.tensor(lloyd_levels(matches.ravel(), DOMAIN_BITS)))
-    parts = [network.theta(network.factors(part)) for part in batches]
-    domain = torch.cat([part[0] for part in parts]).double().numpy()
-    theta = torch.cat([part[1] for part in parts]).double().numpy()
-    set_quantiser(network, domain, theta)
+    theta = torch.cat([network.theta(network.factors(part))[1] for part in batches])
+    set_quantiser(network, theta.double().numpy())
 
 
 def _match(network: PaperNetwork, blocks: Tensor) -> Tensor:
