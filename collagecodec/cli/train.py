@@ -34,6 +34,7 @@ class TrainingError(CollageError):
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs on this machine.")
 @click.option("--nodes", type=click.IntRange(1), default=1, help="Number of machines.")
 @click.option("--threads", type=click.IntRange(1), help="Threads on a CPU, by default one for each core.")
+@click.option("--fuse/--no-fuse", default=True, help="Compile elementwise steps, if there is a C++ compiler.")
 @click.pass_context
 def train(context: click.Context, /, config: Path, folders: tuple[Path, ...], **given: Any) -> int:
     """Train a model by the recipe CONFIG on folders of pictures.
@@ -77,7 +78,8 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
         torch.set_num_threads(given["threads"])
     fabric = Fabric(accelerator=given["device"], devices=given["devices"], num_nodes=given["nodes"])
     fabric.launch()
-    enable_fusing()
+    if given["fuse"]:
+        enable_fusing()
     task = make_task(recipe)
     crops = load_crops(recipe, folders, recipe.stages[0].batch)
     run = Run(recipe, task, given["out"], fabric)

@@ -1,0 +1,160 @@
+"""Training: the data, the recipe, interruption and resumption, the command from pictures to a usable model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from models import models_in, scene
+from PIL import Image
+
+import collagecodec
+from collagecodec.cli.main import run
+from collagecodec.errors import UnsupportedImageError
+from collagecodec.training import loop
+from collagecodec.training.config import read_recipe
+from collagecodec.training.data import Crops, is_held_out, list_pictures, load_rgb
+from collagecodec.training.tasks import make_task
+
+RECIPE = """
+kind = "collage"
+name = "{name}"
+seed = 3
+[data]
+weights = [1.0]
+crop = 64
+[rate]
+steps = [10.0, 80.0]
+trade_off = 20.5
+[[stage]]
+name = "prior"
+batch = 2
+updates = 2
+train = ["prior"]
+rates = {{ prior = 1e-3 }}
+[[stage]]
+name = "joint"
+batch = 2
+updates = {updates}
+train = ["prior", "hypernetwork", "dictionary", "restoration"]
+rates = {{ prior = 1e-3, hypernetwork = 1e-3, dictionary = 1e-4, restoration = 1e-3 }}
+"""
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(4):
+        Image.fromarray(scene(120, 140, seed=seed)).save(folder / f"picture{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    file = tmp_path / "recipe.toml"
+    file.write_text(RECIPE.format(name="fresh", updates=3))
+    return file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_threads():
+    yield
+    torch.manual_seed(0)
+
+
+def crops_of(folder: Path, seed: int = 1) -> Crops:
+    return Crops([([load_rgb(p) for p in list_pictures([folder])], 1.0)], 64, 3, seed)
+
+
+def test_crops_depend_on_seed_and_step_alone(pictures):
+    first, again, other = crops_of(pictures), crops_of(pictures), crops_of(pictures, seed=2)
+    assert torch.equal(first.at(7), again.at(7))
+    assert not torch.equal(first.at(7), first.at(8))
+    assert not torch.equal(first.at(7), other.at(7))
+    assert first.at(7).shape == (3, 3, 64, 64)
+
+
+def test_held_out_pictures_are_about_one_in_sixteen():
+    share = np.mean([is_held_out(Path(f"{i}.png")) for i in range(4000)])
+    assert 0.04 < share < 0.09
+
+
+def test_data_that_cannot_be_used(tmp_path, pictures):
+    with pytest.raises(FileNotFoundError, match="--data"):
+        list_pictures([tmp_path / "nothing"])
+    (pictures / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(UnsupportedImageError, match=r"broken\.png"):
+        load_rgb(pictures / "broken.png")
+    with pytest.raises(ValueError, match="at least 512x512"):
+        Crops([([scene(100, 100)], 1.0)], 512, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["aerial", "paper"])
+def test_recipes_that_ship_can_be_read(name):
+    found = read_recipe(Path(__file__).parents[2] / "models" / name / "config.toml")
+    assert (found.kind, found.name) == ("collage" if name == "aerial" else "paper", name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("crop = 64", ""), "'crop'"),
+        (("kind = ", "kind "), "not a readable recipe"),
+        (("rates = { prior = 1e-3 }", "rates = { other = 1e-3 }"), "no learning rate for prior"),
+        (("updates = 2", "updates = 0"), "at least 1"),
+    ],
+)
+def test_recipes_that_are_wrong_say_where(recipe, change, message):
+    recipe.write_text(recipe.read_text().replace(*change))
+    with pytest.raises(ValueError, match=message):
+        read_recipe(recipe)
+
+
+def trained(recipe: Path, pictures: Path, folder: Path, stop_after: int | None = None) -> loop.Run:
+    found = read_recipe(recipe)
+    one = loop.Run(found, make_task(found), folder, Fabric(accelerator="cpu", devices=1))
+    one.resume()
+    seen = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == stop_after:
+            raise KeyboardInterrupt
+
+    crops = crops_of(pictures)
+
+    def sized(batch: int) -> Crops:
+        crops.batch = batch
+        return crops
+
+    one.train(sized, interrupt)
+    return one
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(recipe, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    whole = trained(recipe, pictures, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained(recipe, pictures, tmp_path / "parts", stop_after=4)
+    parts = trained(recipe, pictures, tmp_path / "parts")
+    expected, found = whole.task.network.state_dict(), parts.task.network.state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert (tmp_path / "parts" / "log.jsonl").read_text().count("\n") == 5
+
+
+def test_the_command_makes_a_model_that_works(recipe, pictures, tmp_path, capsys):
+    arguments = ["train", str(recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]
+    assert run([*arguments, "--export", str(tmp_path / "models" / "fresh"), "--device", "cpu", "--no-fuse"]) == 0
+    assert "exported fresh" in capsys.readouterr().err
+    with models_in(tmp_path / "models"):
+        picture = scene(70, 90)
+        data = collagecodec.encode(picture, model="fresh", quality=70)
+        assert collagecodec.info(data).model == "fresh"
+        decoded = collagecodec.decode(data)
+    assert np.abs(decoded.astype(int) - picture).mean() < 12
