@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """The network behind the model 'tiny', which is installed while the fixture lives."""
-    from models import models_in, write_model
+    from tiny_model import models_in, write_model
 
     root = tmp_path_factory.mktemp("models")
     network = write_model(root)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny_model import scene
 
 import collagecodec
 from bitstream.container import Reader
@@ -24,7 +25,6 @@ from collagecodec import (
 )
 from collagecodec.collage import decoding
 from collagecodec.encoder import encoding
-from models import scene
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 SHAPES = [(1, 1), (1, 40), (37, 2), (16, 16), (29, 100), (130, 65)]

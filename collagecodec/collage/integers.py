@@ -40,7 +40,7 @@ class IntegerLayer:
 
     @cached_property
     def scaled(self) -> Floats:
-        """The weights divided by 2^shift: sums with them are those of whole numbers, only the exponents differ."""
+        """The weights divided by 2^shift: sums with them are those of whole numbers but for the exponent."""
         return self.weight * np.float32(2.0**-self.shift)
 
     def offset(self, level: int) -> Floats:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_model import scene
 
 import collagecodec
 from collagecodec.cli.main import run
-from models import scene
 
 ENCODE = ("encode", "--model", "tiny", "--effort", "0")
 COMMAND = (sys.executable, "-m", "collagecodec.cli.main")

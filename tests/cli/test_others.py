@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 import pytest
 from PIL import Image
+from tiny_model import scene
 
 from collagecodec._version import __version__
 from collagecodec.cli import batch
 from collagecodec.cli.main import COMMANDS, run
 from collagecodec.cli.progress import Progress, duration
-from models import scene
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -76,9 +76,7 @@ def test_pictures_survive_being_cut_into_blocks(height: int, width: int, size: i
 
 @settings(deadline=None, max_examples=20)
 @given(data=st.data(), height=st.integers(1, 50), width=st.integers(1, 50), size=st.integers(1, 20))
-def test_regions_need_the_blocks_that_they_touch(
-    data: st.DataObject, height: int, width: int, size: int
-) -> None:
+def test_regions_need_the_blocks_that_they_touch(data: st.DataObject, height: int, width: int, size: int) -> None:
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     region = (x, y, data.draw(st.integers(1, width - x)), data.draw(st.integers(1, height - y)))
     grid = BlockGrid(height, width, size)

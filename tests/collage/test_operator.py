@@ -85,9 +85,7 @@ def test_the_collage_theorem_bounds_the_error(kind: Kind) -> None:
     guess = exact + np.random.default_rng(3).normal(size=exact.shape)
     error = np.abs(guess - exact).max()
     assert (
-        error
-        <= collage_bound(operator, code, guess)
-        <= error * (1 + code.lipschitz()) / (1 - code.lipschitz())
+        error <= collage_bound(operator, code, guess) <= error * (1 + code.lipschitz()) / (1 - code.lipschitz())
     )
 
 
@@ -181,9 +179,7 @@ def test_a_smooth_picture_is_the_same_at_twice_the_size(lapped: bool) -> None:
     n = 8 if lapped else 16
     line = np.sin(np.pi * (np.arange(16) + 0.5) / 16) ** 2
     corners = domain_grid(32, 32, 32, 32)
-    operator = Operator(
-        Geometry(32, 32, n, lapped, corners, pool=2), AtomTable(np.outer(line, line)[None, None])
-    )
+    operator = Operator(Geometry(32, 32, n, lapped, corners, pool=2), AtomTable(np.outer(line, line)[None, None]))
     cells = operator.geometry.cells
     rng = np.random.default_rng(0)
     code = Code(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tiny_model import scene
 
 import collagecodec
 from bitstream.container import Reader
@@ -11,7 +12,6 @@ from collagecodec.codecs.collage import open_rendering
 from collagecodec.collage.fixed_point import iterate
 from collagecodec.collage.rendering import Request
 from collagecodec.encoder import encoding
-from models import scene
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 

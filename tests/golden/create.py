@@ -10,8 +10,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tiny_model import scene
+
 import collagecodec
-from models import scene
 
 FOLDER = Path(__file__).resolve().parent
 SCALES = {"native": Fraction(1), "half": Fraction(1, 2), "double": Fraction(2)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tiny_model import make_network, scene
 
 from collagecodec.collage.grid import neighbours, passes
 from collagecodec.collage.integers import IntegerLayer as NumpyLayer
@@ -17,7 +18,6 @@ from collagecodec.networks.prior import level_of as torch_level_of
 from collagecodec.networks.prior import pass_masks
 from collagecodec.networks.transform import frame, overlap_add, patches, rgb_from_ycc, ycc_from_rgb
 from collagecodec.training.export import count_tables, decoder_arrays, layer_arrays
-from models import make_network, scene
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,7 @@ def test_integer_layer_is_exact():
 
 
 def test_a_layer_that_could_pass_the_exact_range_is_refused():
-    layer = NumpyLayer(
-        np.full((2000, 1), 127, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32), 7
-    )
+    layer = NumpyLayer(np.full((2000, 1), 127, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32), 7)
     with pytest.raises(ValueError, match="2\\^24"):
         layer.check_exact()
 
@@ -138,9 +136,7 @@ def test_synthesis(network, decoder):
     units = step_units(24.0)
     factors = multipliers(units, decoder.gains)
     scaled = (codes[0].permute(1, 2, 0).numpy() * factors).astype(np.int32)
-    expected = network.dictionary.synthesise(
-        codes * torch.from_numpy(factors / 4.0).float().view(1, -1, 1, 1)
-    )[0]
+    expected = network.dictionary.synthesise(codes * torch.from_numpy(factors / 4.0).float().view(1, -1, 1, 1))[0]
     for plane in range(3):
         blocks = decoder.dictionary.synthesise(plane, scaled, 16) / 16384
         found = blocks.reshape(4, 5, 16, 16).transpose(0, 2, 1, 3).reshape(64, 80)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
+from tiny_model import scene
 
 import collagecodec
 from collagecodec.image import to_pillow
 from collagecodec.plugins.pillow import CollageImageFile, register
-from models import scene
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 OPTIONS = {"model": "tiny", "effort": 0}

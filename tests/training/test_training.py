@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from models import models_in, scene
 from PIL import Image
+from tiny_model import models_in, scene
 
 import collagecodec
 from collagecodec.cli.main import run
