@@ -8,6 +8,7 @@ from eval.commands.demo import demo
 from eval.commands.rd import rd
 from eval.commands.report import report
 from eval.commands.speed import speed
+from eval.commands.table import table
 from eval.commands.table1 import table1
 from eval.commands.timing import timing
 
@@ -17,5 +18,5 @@ def main() -> None:
     """Measure codecs, ours and others', and show what was measured."""
 
 
-for command in (demo, rd, report, speed, table1, timing):
+for command in (demo, rd, report, speed, table, table1, timing):
     main.add_command(command)

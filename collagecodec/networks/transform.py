@@ -109,7 +109,6 @@ class Dictionary(nn.Module):
 
     def synthesise(self, codes: Tensor) -> Tensor:
         """Planes (B, 3, n(R-1), n(S-1)) from codes (B, C, R, S)."""
-        split = codes.permute(0, 2, 3, 1)[..., self.place]
-        split = torch.split(split, list(self.atoms), -1)
+        split = torch.split(codes.permute(0, 2, 3, 1)[..., self.place], list(self.atoms), -1)
         parts = [part @ matrix for part, matrix in zip(split, self.synthesis, strict=True)]
         return overlap_add(torch.stack(parts, 1))

@@ -72,7 +72,7 @@ class Crops:
         picture = self.groups[group][rng.choice(len(self.groups[group]), p=self.chances[group])]
         y = rng.integers(picture.shape[0] - self.size + 1)
         x = rng.integers(picture.shape[1] - self.size + 1)
-        crop = np.rot90(picture[y : y + self.size, x : x + self.size], rng.integers(4))
+        crop = np.rot90(picture[y : y + self.size, x : x + self.size], int(rng.integers(4)))
         if rng.integers(2):
             crop = crop[::-1]
         return np.ascontiguousarray(crop.transpose(2, 0, 1))
