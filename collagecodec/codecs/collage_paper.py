@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ from collagecodec.collage.paper import (
 from collagecodec.collage.rendering import Request
 from collagecodec.collage.resample import Axis
 from collagecodec.errors import DamagedTileError, FormatError, UnsupportedImageError
+
+if TYPE_CHECKING:
+    from collagecodec.collage.view import Collage
 
 TILE = 32 * BLOCK
 """Side of a tile in pixels."""
@@ -103,6 +106,24 @@ class PaperCollageCodec(Codec):
         request = Request(Fraction(scale).limit_denominator(4096), size, region)
         return render(Reader(data), request)
 
+    @classmethod
+    def collages(cls, data: bytes) -> tuple[Collage, ...]:
+        """See `Codec.collages`; one map of RGB levels around 0, blocks row by row, before any rounding.
+
+        The fixed point is the picture up to the decoder's roundings to 1/16 level, each shrunk by the map.
+        """
+        from collagecodec.collage.view import Collage
+
+        reader = Reader(data)
+        model, rate = _model(reader), reader.header.params[0]
+        grid = BlockGrid(reader.header.height, reader.header.width, BLOCK)
+        stored = np.empty((grid.rows, grid.columns, BLOCK_BITS[rate] // 8), np.uint8)
+        everything = slice(0, grid.rows), slice(0, grid.columns)
+        for packed, down, across in _stored_blocks(reader, stored.shape[2], *everything):
+            stored[down, across] = packed.reshape(down.stop - down.start, -1, stored.shape[2])
+        symbols = model.unpack(stored.reshape(grid.count, -1), rate)
+        return (Collage("RGB", model.operator, model.code(symbols, rate)),)
+
 
 def _channels(image: Image8) -> int:
     """1 or 3; UnsupportedImageError for another kind of picture."""
@@ -115,14 +136,19 @@ def _channels(image: Image8) -> int:
     return CHANNELS if colour else 1
 
 
-def render(reader: Reader, request: Request) -> Image8:
-    """The pixels of a request; FormatError, DamagedTileError, ModelMismatchError, ValueError, LimitError."""
+def _model(reader: Reader) -> PaperDecoder:
+    """The model of a file whose header has been checked; FormatError, ModelMismatchError."""
     header = reader.header
     if header.codec != CODEC_IDS["collage-paper"]:
         raise FormatError(f"the file belongs to codec {header.codec}, not to collage-paper: decode it with that")
     if len(header.params) != 1 or header.params[0] >= len(RATES) or header.channels not in (1, CHANNELS):
         raise FormatError("the header does not belong to a collage-paper file: the file is damaged")
-    model = load_paper(header.fingerprint.hex())
+    return load_paper(header.fingerprint.hex())
+
+
+def render(reader: Reader, request: Request) -> Image8:
+    """The pixels of a request; FormatError, DamagedTileError, ModelMismatchError, ValueError, LimitError."""
+    header, model = reader.header, _model(reader)
     (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
     n = _natural(Fraction(max(Fraction(width, w), Fraction(height, h))), (w, h), (width, height))
     # The kernel that enlarges looks a little beyond the region.

@@ -5,14 +5,14 @@ tell the gain of the transform from that of the entropy coder: `fixed`, the acco
 which every coefficient has a fixed number of bits, and `entropy`.
 
 Colours are JFIF's Y, Cb, Cr at full resolution. Everything that decoding adds up is a multiple of 2^-20 below
-2^33: float64 is exact, and the pixels are the same on every machine.
+2^25: float64 is exact, and the pixels are the same on every machine, at every size.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import ClassVar, Literal
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,46 +20,23 @@ from numpy.typing import NDArray
 from bitstream.container import CODEC_IDS, Header, Reader, write
 from collagecodec.codecs import dct_entropy, dct_fixed
 from collagecodec.codecs.base import Codec, Image8, Region
-from collagecodec.collage.atoms import AtomTable
+from collagecodec.codecs.dct_atoms import cosines
+from collagecodec.codecs.dct_rendering import LEVEL_UNIT, Levels, View, code_of, operator_of
 from collagecodec.collage.blocks import BlockGrid
-from collagecodec.collage.code import Code
-from collagecodec.collage.colour import PLANE_UNIT, grey_pixels, rgb_pixels
-from collagecodec.collage.fixed_point import iterate
-from collagecodec.collage.geometry import Geometry
-from collagecodec.collage.operator import Operator
+from collagecodec.collage.rendering import Request
 from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
 
-STEP_UNIT = 16
+if TYPE_CHECKING:
+    from collagecodec.collage.view import Collage
+
+STEP_UNIT = LEVEL_UNIT
 """Steps are multiples of 1/16 level, up to 4095."""
-ATOM_UNIT = 2**16
 MAX_PIXELS = 2**28
 _CODINGS = {"entropy": dct_entropy, "fixed": dct_fixed}
 _CELLS = (8, 16)
 _TO_YCBCR = np.array(
     ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
 )
-
-
-@lru_cache(maxsize=2)
-def cosines(cell: int) -> NDArray[np.float64]:
-    """Return the DCT-II atoms of `cell` samples a side, low frequencies first: (cell^2, 1, cell, cell).
-
-    Ahmed, Natarajan & Rao 1974, orthonormal up to the rounding to 2^-16.
-    """
-    places = np.arange(cell)
-    rows = np.sqrt(2 / cell) * np.cos(np.pi * places[:, None] * (2 * places + 1) / (2 * cell))
-    rows[0] /= np.sqrt(2)
-    atoms = np.einsum("uy,vx->uvyx", rows, rows).reshape(cell * cell, 1, cell, cell)
-    rounded: NDArray[np.float64] = np.round(atoms * ATOM_UNIT)[frequencies(cell)[0]] / ATOM_UNIT
-    return rounded
-
-
-@lru_cache(maxsize=2)
-def frequencies(cell: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the order of flat coefficients from low to high, and u + v of each so ordered: int64 (V,)."""
-    total = np.add.outer(np.arange(cell), np.arange(cell)).ravel()
-    order = np.argsort(total, kind="stable")
-    return order, total[order]
 
 
 @dataclass(frozen=True)
@@ -71,6 +48,7 @@ class DctCodec(Codec):
     coding: Literal["entropy", "fixed"] = "entropy"
 
     name: ClassVar[str] = "dct"
+    rescales: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """ValueError for a setting out of range."""
@@ -107,18 +85,36 @@ class DctCodec(Codec):
         size: tuple[int, int] | None = None,
         region: Region | None = None,
     ) -> Image8:
-        """See `Codec.decode`; whole pictures at their own size only, ValueError otherwise."""
-        if scale != 1 or size is not None or region is not None:
-            raise ValueError("dct decodes whole pictures at their own size only")
+        """See `Codec.decode`; only the blocks of the region are rendered, at the size that is asked for.
+
+        Multiples of 1/cell up to 1 are natural scales; others are resampled from the next larger one, or from 1.
+        """
         reader = Reader(data)
-        header = reader.header
-        cell, coding, units = _params(header)
-        grid = BlockGrid(header.height, header.width, cell)
-        shape = (grid.count, header.channels, cell**2)
-        levels = coding.unpack(bytes(reader.tile(0)), shape, units, grid.columns)
-        code = Code.without_domains(levels[:, :, None] / STEP_UNIT)
-        operator = Operator(Geometry(cell, cell, cell), AtomTable(cosines(cell)), header.channels)
-        return _pixels(grid.join(iterate(operator, code, 1)))
+        view = View.of(_grid(reader.header), Request(Fraction(scale).limit_denominator(4096), size, region))
+        return view.pixels(_levels(reader))
+
+    @classmethod
+    def collages(cls, data: bytes) -> tuple[Collage, ...]:
+        """See `Codec.collages`; one map for the picture with its overhanging blocks, in levels around 0."""
+        from collagecodec.collage.view import Collage
+
+        reader = Reader(data)
+        grid, channels = _grid(reader.header), reader.header.channels
+        operator = operator_of(grid.size, grid.rows, grid.columns, channels)
+        return (Collage("Y" if channels == 1 else "YCbCr", operator, code_of(_levels(reader))),)
+
+
+def _grid(header: Header) -> BlockGrid:
+    """The blocks of a file; FormatError and LimitError as `_params`."""
+    return BlockGrid(header.height, header.width, _params(header)[0])
+
+
+def _levels(reader: Reader) -> Levels:
+    """The coefficients of a file, (blocks, channels, V) whole numbers of 1/16 level; FormatError if damaged."""
+    cell, coding, units = _params(reader.header)
+    grid = _grid(reader.header)
+    shape = (grid.count, reader.header.channels, cell**2)
+    return coding.unpack(bytes(reader.tile(0)), shape, units, grid.columns)
 
 
 def _params(header: Header) -> tuple[int, dct_entropy.Coding, int]:
@@ -145,11 +141,3 @@ def _planes(image: Image8) -> NDArray[np.float64]:
     if grey:
         return image[..., None].astype(np.float64) - 128
     return np.asarray(image @ _TO_YCBCR.T - np.array((128, 0, 0)))
-
-
-def _pixels(planes: NDArray[np.floating]) -> Image8:
-    """Undo `_planes`, rounding to 1/16 level and then to whole levels."""
-    sixteenths = np.floor(planes * PLANE_UNIT + 0.5).clip(-(2**13), 2**13).astype(np.float32)
-    if sixteenths.shape[2] == 1:
-        return grey_pixels(sixteenths[..., 0])
-    return np.stack(rgb_pixels(*(sixteenths[..., channel] for channel in range(3))), axis=2)

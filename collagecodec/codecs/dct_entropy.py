@@ -145,7 +145,7 @@ def _side(data: bytes, shape: Shape) -> NDArray[np.uint8]:
     except zlib.error as error:
         raise FormatError(f"the choice of tables cannot be read ({error}): the file is damaged") from error
     chosen = np.frombuffer(raw, np.uint8)
-    if chosen.size != size or not inflater.eof or chosen.max(initial=0) >= _TABLES:
+    if chosen.size != size or not inflater.eof or inflater.unused_data or chosen.max(initial=0) >= _TABLES:
         raise FormatError("the choice of tables has another size than the picture needs: the file is damaged")
     return chosen.reshape(shape[1], shape[2], -1)
 

@@ -32,7 +32,9 @@ def test_projection_on_the_cosines_is_the_dct(cell: int) -> None:
 
 
 def test_the_atoms_are_the_same_on_every_machine() -> None:
-    numbers = np.concatenate([(dct_atoms.cosines(cell) * dct_atoms.ATOM_UNIT).astype("<i4").ravel() for cell in (8, 16)])
+    numbers = np.concatenate(
+        [(dct_atoms.cosines(cell) * dct_atoms.ATOM_UNIT).astype("<i4").ravel() for cell in (8, 16)]
+    )
     assert hashlib.sha256(numbers.tobytes()).hexdigest()[:16] == "6c8d87cb715d1e03"
 
 
@@ -72,6 +74,21 @@ def test_the_pixels_of_a_file_do_not_change(coding: str) -> None:
     image = DctCodec().decode(base64.b85decode(text))
     assert hashlib.sha256(image.tobytes()).hexdigest()[:16] == expected
     assert compare(scene(11, 20, 13), image, structural=False).psnr > 20
+
+
+SIZES = {
+    "half": ({"scale": 0.5}, "662acf239225cda5"),
+    "third": ({"scale": 1 / 3}, "24a4b3cf186063fa"),
+    "double": ({"scale": 2}, "aefe17752db6bb4e"),
+    "window": ({"size": (31, 50), "region": (3, 2, 14, 9)}, "833fe09cd0604a21"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_pixels_at_other_sizes_are_the_same_on_every_machine(name: str) -> None:
+    options, expected = SIZES[name]
+    image = DctCodec().decode(base64.b85decode(FILES["entropy"][0]), **options)  # type: ignore[arg-type]
+    assert hashlib.sha256(image.tobytes()).hexdigest()[:16] == expected
 
 
 @pytest.mark.parametrize("coding", CODINGS)
