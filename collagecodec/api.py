@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.container import CODEC_IDS, VERSION, Reader, write
-from collagecodec.errors import FormatError
+from collagecodec.errors import FormatError, LimitError
 
 if TYPE_CHECKING:
     from collagecodec.collage.rendering import Rendering
@@ -87,9 +87,7 @@ class Decoded:
     the tiles that were replaced by mid-grey, once the iteration has passed them.
     """
 
-    def __init__(
-        self, reader: Reader, bands: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int]
-    ) -> None:
+    def __init__(self, reader: Reader, bands: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int]) -> None:
         self.metadata: dict[str, bytes] = reader.metadata
         self.height, self.width, self.channels = shape
         self.damaged: list[int] = []
@@ -160,7 +158,12 @@ def decode(
         data, scale=scale, size=size, region=region, fast=fast, tolerate_damage=tolerate_damage
     )
     shape = (decoded.height, decoded.width)
-    pixels = np.empty(shape if decoded.channels == 1 else (*shape, decoded.channels), np.uint8)
+    try:
+        pixels = np.empty(shape if decoded.channels == 1 else (*shape, decoded.channels), np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise LimitError(
+            f"{decoded.width}x{decoded.height} pixels do not fit into memory: use decode_bands, region or scale"
+        ) from error
     done = 0
     for band in decoded:
         pixels[done : done + len(band)] = band

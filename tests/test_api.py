@@ -268,6 +268,17 @@ def test_a_file_of_a_model_that_is_not_here(data):
         collagecodec.decode(bytes(broken))
 
 
+@pytest.mark.parametrize(("width", "height", "tile"), [(2**18, 2**18, 0), (2**24, 4096, 1024)])
+def test_absurd_sizes_are_refused_before_anything_is_allocated(data, width, height, tile):
+    from bitstream.container import Header, write
+
+    fingerprint = Reader(data).header.fingerprint
+    header = Header(1, width, height, 3, tile_size=tile, fingerprint=fingerprint, params=b"\0\5")
+    file = write(header, [b""] * header.tile_count)
+    with pytest.raises(LimitError, match=r"tile|memory"):
+        next(iter(collagecodec.decode_bands(file)))
+
+
 def test_info(data):
     found = collagecodec.info(data).to_dict()
     assert found["width"], found["height"] == (312, 200)

@@ -20,7 +20,7 @@ from bitstream.entropy import Decoder
 from collagecodec.collage.colour import to_levels
 from collagecodec.collage.model import DecoderModel
 from collagecodec.collage.quantiser import level_of, multipliers
-from collagecodec.errors import DamagedTileError, FormatError
+from collagecodec.errors import DamagedTileError, FormatError, LimitError
 
 Planes = NDArray[np.float32]
 Span = tuple[int, int]
@@ -28,6 +28,10 @@ MIN_BAND = 6
 """Block rows of a band, at least."""
 BAND_CELLS = 1000
 """About so many cells are synthesised at a time: their codes and pixels fit the cache."""
+MAX_TILE_CELLS = 2**17
+"""Cells of a tile, at most: what a file makes a decoder allocate is bounded before it is allocated."""
+MAX_CODE_BYTES = 2**33
+"""Bytes that the codes of a row of tiles may take."""
 PLANE_LIMIT = 2**13
 """Planes are clipped to +- this many 1/16 levels, which no picture reaches."""
 
@@ -46,6 +50,11 @@ class Layout:
         self.block_rows = -(-self.header.height // self.cell)
         self.block_columns = -(-self.header.width // self.cell)
         self.tile_cells = size // self.cell if size else max(self.block_rows, self.block_columns) + 1
+        sides = [min(self.tile_cells, blocks) + 1 for blocks in (self.block_rows, self.block_columns)]
+        if sides[0] * sides[1] > MAX_TILE_CELLS:
+            raise LimitError(
+                f"a tile has {sides[0]}x{sides[1]} cells, more than {MAX_TILE_CELLS}: use smaller tiles"
+            )
 
     def tile_span(self, index: int, across: bool) -> tuple[int, int]:
         """First cell and last cell + 1 of a row (or column, `across`) of tiles."""
@@ -134,9 +143,7 @@ class Picture:
         codes *= self.multipliers
         return codes
 
-    def cell_rows(
-        self, first: int, last: int, left: int, right: int, slices: int
-    ) -> Iterator[NDArray[np.int32]]:
+    def cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
         """Codes of cell rows first .. last - 1, columns left .. right - 1, one row of tiles at a time."""
         for row in self.layout.tiles_of(first, last, False):
             top, bottom = self.layout.tile_span(row, False)
@@ -156,6 +163,10 @@ class Picture:
             _extend(columns, margin, self.layout.block_columns),
         )
         height = max(MIN_BAND, BAND_CELLS // (wide[1] - wide[0] + 1))
+        tall_cells = min(self.layout.tile_cells, self.layout.block_rows) + 1
+        size = 4 * tall_cells * (wide[1] - wide[0] + 1) * self.model.dictionary.channel_count
+        if size > MAX_CODE_BYTES:
+            raise LimitError(f"a row of tiles takes {size / 2**30:.0f} GiB to decode: decode narrower regions")
         held: NDArray[np.int32] | None = None
         top, first = tall[0], rows[0]
         for codes in self.cell_rows(tall[0], tall[1] + 1, wide[0], wide[1] + 1, self.slices_for(n)):
