@@ -143,6 +143,8 @@ def _model(reader: Reader) -> PaperDecoder:
         raise FormatError(f"the file belongs to codec {header.codec}, not to collage-paper: decode it with that")
     if len(header.params) != 1 or header.params[0] >= len(RATES) or header.channels not in (1, CHANNELS):
         raise FormatError("the header does not belong to a collage-paper file: the file is damaged")
+    if header.tile_size % BLOCK:
+        raise FormatError(f"tiles of {header.tile_size} pixels do not fit blocks of {BLOCK}: the file is damaged")
     return load_paper(header.fingerprint.hex())
 
 

@@ -78,9 +78,7 @@ def get(name: str, **settings: Any) -> Codec:
     made = codec_class(name)
     known = {field.name for field in fields(made)}
     if strange := sorted(set(settings) - known):
-        raise TypeError(
-            f"codec {name!r} has no setting {', '.join(strange)}; it has {', '.join(sorted(known))}"
-        )
+        raise TypeError(f"codec {name!r} has no setting {', '.join(strange)}; it has {', '.join(sorted(known))}")
     return made(**settings)
 
 

@@ -17,6 +17,7 @@ map.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.fixed_width import pack_fixed, unpack_fixed
-from collagecodec.collage.atoms import resample_matrix
 from collagecodec.collage.code import Code
 from collagecodec.collage.fixed_point import iterate
 from collagecodec.collage.geometry import Floats, Geometry, Indices
@@ -68,6 +68,34 @@ def round_to(values: Floats, unit: int) -> Floats:
     return np.asarray(np.floor(values * unit + 0.5) / unit)
 
 
+@lru_cache(maxsize=32)
+def exact_weights(size: int) -> Floats:
+    """`atoms.resample_matrix` from the side of a cell to `size`, rounded to 2^-12, halves up: (size, CELL).
+
+    Computed in fractions, so that no machine rounds another way.
+    """
+    weights = np.zeros((size, CELL))
+    ratio = Fraction(CELL, size)
+    for row in range(size):
+        if size <= CELL:
+            low, high = row * ratio, (row + 1) * ratio
+            exact = [max(min(high, i + 1) - max(low, i), Fraction(0)) / ratio for i in range(CELL)]
+        else:
+            exact = [Fraction(0)] * CELL
+            place = (row + Fraction(1, 2)) * ratio - Fraction(1, 2)
+            for tap in range(math.floor(place) - 1, math.floor(place) + 3):
+                exact[min(max(tap, 0), CELL - 1)] += _keys(abs(place - tap))
+        weights[row] = [math.floor(w * RESAMPLE_UNIT + Fraction(1, 2)) / RESAMPLE_UNIT for w in exact]
+    return weights
+
+
+def _keys(t: Fraction) -> Fraction:
+    """The cubic convolution kernel of Keys 1981 with a = -1/2 at distance t."""
+    if t <= 1:
+        return (Fraction(3, 2) * t - Fraction(5, 2)) * t * t + 1
+    return ((-t / 2 + Fraction(5, 2)) * t - 4) * t + 2 if t < 2 else Fraction(0)
+
+
 @dataclass(frozen=True, eq=False)
 class ExactAtoms:
     """Atoms (V, 3, 20, 20), multiples of 1/4 level, on the grid of any size."""
@@ -78,7 +106,7 @@ class ExactAtoms:
         """Atoms on size x size samples: float64 (V, 3, size, size), multiples of 1/4."""
         if size == CELL:
             return self.atoms
-        matrix = round_to(resample_matrix(CELL, size), RESAMPLE_UNIT)
+        matrix = exact_weights(size)
         return round_to(matrix @ self.atoms @ matrix.T, ATOM_UNIT)
 
 

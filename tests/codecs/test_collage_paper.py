@@ -8,7 +8,8 @@ from paper_model import install, scene
 from bitstream.container import CODEC_IDS, Header, Reader, write
 from collagecodec.codecs import collage_paper
 from collagecodec.codecs.collage_paper import PaperCollageCodec
-from collagecodec.collage.paper import BLOCK_BITS, RATES, PaperDecoder, load_paper
+from collagecodec.collage.atoms import resample_matrix
+from collagecodec.collage.paper import BLOCK_BITS, RATES, PaperDecoder, exact_weights, load_paper
 from collagecodec.errors import DamagedTileError, FormatError, ModelMismatchError, UnsupportedImageError
 
 
@@ -215,3 +216,16 @@ def test_incomplete_models_are_refused(folder: Path) -> None:
     ):
         with pytest.raises(ModelMismatchError, match="do not fit"):
             PaperDecoder.from_tensors({**tensors, name: value}, "x")
+
+
+def test_weights_of_other_sizes_are_those_of_the_operator_rounded() -> None:
+    for size in (1, 7, 19, 20, 33, 96, 160):
+        close = exact_weights(size) - resample_matrix(20, size)
+        assert np.abs(close).max() <= 0.5001 / 4096
+        assert np.array_equal(exact_weights(size) * 4096, np.rint(exact_weights(size) * 4096))
+
+
+def test_tiles_that_cut_blocks_are_refused() -> None:
+    header = Header(CODEC_IDS["collage-paper"], 200, 200, 3, tile_size=50, params=bytes([0]))
+    with pytest.raises(FormatError, match="do not fit blocks"):
+        PaperCollageCodec().decode(write(header, [b""] * header.tile_count))
