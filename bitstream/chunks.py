@@ -118,9 +118,7 @@ def unpack_chunk(data: memoryview, offset: int, what: str) -> tuple[bytes, memor
         raise FormatError(f"the checksum of {what} at byte {offset} is wrong: the file is damaged")
     kind = bytes(data[offset : offset + 1])
     if not kind.isalpha():
-        raise FormatError(
-            f"the chunk type 0x{kind.hex()} at byte {offset} is not a letter: the file is damaged"
-        )
+        raise FormatError(f"the chunk type 0x{kind.hex()} at byte {offset} is not a letter: the file is damaged")
     return kind, payload, end
 
 

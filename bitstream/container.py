@@ -135,9 +135,7 @@ class Reader:
         self._offsets = self._tile_offsets(index, offset)
         if strict and self._offsets[-1] < len(self._data):
             extra = len(self._data) - int(self._offsets[-1])
-            raise FormatError(
-                f"{extra} bytes stand after the last tile: cut them off, or read without strict"
-            )
+            raise FormatError(f"{extra} bytes stand after the last tile: cut them off, or read without strict")
 
     def _read_chunks(self, offset: int) -> tuple[memoryview | None, int]:
         """Read the chunks before the tiles; return the index payload and the offset of the first tile."""
@@ -154,9 +152,7 @@ class Reader:
                     f"the file needs chunks of type {kind.decode()!r}, which only a newer version knows: "
                     "upgrade collagecodec"
                 )
-        raise LimitError(
-            f"more than {MAX_CHUNKS} chunks stand before the tiles: the file is damaged or hostile"
-        )
+        raise LimitError(f"more than {MAX_CHUNKS} chunks stand before the tiles: the file is damaged or hostile")
 
     def _read_metadata(self, name: str, payload: memoryview) -> None:
         if name in self.metadata:
@@ -197,9 +193,7 @@ class Reader:
         start, end = int(self._offsets[tile]), int(self._offsets[tile + 1])
         if end > len(self._data):
             left = max(0, len(self._data) - start)
-            raise DamagedTileError(
-                tile, f"{left} of its {end - start} bytes are there, the file is truncated"
-            )
+            raise DamagedTileError(tile, f"{left} of its {end - start} bytes are there, the file is truncated")
         if self._data[start : start + 1] != _TILE:
             raise DamagedTileError(tile, "it does not begin like a tile")
         try:

@@ -200,9 +200,7 @@ class Decoder:
         details = self._coder.decode(_UNIFORM, _detail_sizes(classes))
         magnitudes = (1 << classes) + (details >> 1) + radii
         if magnitudes.max() > MAX_VALUE:
-            raise FormatError(
-                f"a symbol is {magnitudes.max()}, more than the format allows: the file is damaged"
-            )
+            raise FormatError(f"a symbol is {magnitudes.max()}, more than the format allows: the file is damaged")
         values: NDArray[np.int32] = np.where(details & 1, -magnitudes, magnitudes)
         return values
 
@@ -258,9 +256,7 @@ def _checked_pass(
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     symbols, indices = np.asarray(symbols), _checked_indices(indices, tables)
     if symbols.shape != indices.shape or symbols.dtype != np.int32:
-        raise ValueError(
-            f"symbols are int32 of shape {indices.shape}, not {symbols.dtype} of {symbols.shape}"
-        )
+        raise ValueError(f"symbols are int32 of shape {indices.shape}, not {symbols.dtype} of {symbols.shape}")
     if symbols.size and max(-int(symbols.min()), int(symbols.max())) > MAX_VALUE:
         raise ValueError(f"symbols are -{MAX_VALUE} .. {MAX_VALUE}, not {symbols.min()} .. {symbols.max()}")
     return symbols, indices

@@ -78,9 +78,7 @@ def _move(partial: Path, final: Path, shown: Path, force: bool) -> None:
     partial.replace(final)
 
 
-def write_atomic(
-    path: str | os.PathLike[str], fill: Callable[[BinaryIO], None], *, force: bool = False
-) -> int:
+def write_atomic(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None], *, force: bool = False) -> int:
     """Let `fill` write to a stream and put the result at `path`, or on standard output for '-'.
 
     Returns the number of bytes, 0 for what is no regular file. Raises like `atomic`, and whatever `fill`

@@ -125,9 +125,7 @@ def _read(folder: Path, paths: list[Path], crop: int) -> tuple[list[Picture], li
     ]
     contents = Counter(picture.sha for picture in pictures)
     notices += [
-        f"{picture.name} has the pixels of another picture"
-        for picture in pictures
-        if contents[picture.sha] > 1
+        f"{picture.name} has the pixels of another picture" for picture in pictures if contents[picture.sha] > 1
     ]
     return pictures, notices
 

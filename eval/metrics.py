@@ -89,9 +89,7 @@ def ms_ssim(original: Image8, decoded: Image8) -> float:
 
     if min(original.shape[:2]) < _SMALLEST_MS_SSIM:
         return math.nan
-    value = multiscale_structural_similarity_index_measure(
-        _tensor(decoded), _tensor(original), data_range=PEAK
-    )
+    value = multiscale_structural_similarity_index_measure(_tensor(decoded), _tensor(original), data_range=PEAK)
     return float(value)
 
 

@@ -39,8 +39,6 @@ def table1() -> list[TableRow]:
     rows = _content()["table1"]["row"]
     usual = rows[0]["rates"]
     return [
-        TableRow(
-            row["method"], row["series"], tuple(row.get("rates", usual)), tuple(row["psnr"]), "rates" in row
-        )
+        TableRow(row["method"], row["series"], tuple(row.get("rates", usual)), tuple(row["psnr"]), "rates" in row)
         for row in rows
     ]

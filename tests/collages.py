@@ -32,9 +32,7 @@ KINDS = {
     "box, made atoms": Kind(atoms="made", isometries=(0, 5)),
     "box, not pooled": Kind(pool=1, dense=False),
     "lapped, soft": Kind(lapped=True, cell=2),
-    "lapped, sparse, atoms": Kind(
-        lapped=True, cell=2, dense=False, atoms="shared", isometries=ALL_ISOMETRIES
-    ),
+    "lapped, sparse, atoms": Kind(lapped=True, cell=2, dense=False, atoms="shared", isometries=ALL_ISOMETRIES),
     "lapped, atoms made for every cell": Kind(lapped=True, cell=2, atoms="made", shared_coefficients=True),
 }
 

@@ -203,9 +203,7 @@ def test_png_of_many_blocks_is_the_same_picture() -> None:
         ("p", 3, UnsupportedImageError),
     ],
 )
-def test_formats_that_cannot_hold_it(
-    tmp_path: Path, name: str, channels: int, error: type[Exception]
-) -> None:
+def test_formats_that_cannot_hold_it(tmp_path: Path, name: str, channels: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         save(tmp_path / name, picture(channels))
     assert list(tmp_path.iterdir()) == []
@@ -235,9 +233,7 @@ def test_nothing_is_left_of_an_interrupted_file(tmp_path: Path, suffix: str, lar
 
 
 @pytest.mark.parametrize("large", [0, 10**9], ids=["streamed", "held"])
-@pytest.mark.parametrize(
-    "change", [lambda a: a[:-1], lambda a: a[:, :-1], lambda a: np.concatenate([a, a[:1]])]
-)
+@pytest.mark.parametrize("change", [lambda a: a[:-1], lambda a: a[:, :-1], lambda a: np.concatenate([a, a[:1]])])
 def test_bands_that_do_not_add_up(tmp_path: Path, change: object, large: int) -> None:
     array = picture(3)
     wrong = change(array)  # type: ignore[operator]
@@ -306,9 +302,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads VmHWM")
-@pytest.mark.parametrize(
-    ("source", "target"), [("npy", "png"), ("npy", "tif"), ("png", "npy"), ("tif", "png")]
-)
+@pytest.mark.parametrize(("source", "target"), [("npy", "png"), ("npy", "tif"), ("png", "npy"), ("tif", "png")])
 def test_memory_follows_the_band(tmp_path: Path, source: str, target: str) -> None:
     array = np.broadcast_to(picture(3, 1500, 50), (320, 50, 1500, 3)).reshape(16000, 1500, 3)
     path = tmp_path / f"in.{source}"

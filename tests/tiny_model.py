@@ -49,9 +49,7 @@ def make_network(seed: int = 0) -> CollageNetwork:
     """A network whose every part matters: random where training has not been, measured where it can be."""
     torch.manual_seed(seed)
     network = CollageNetwork()
-    pictures = torch.from_numpy(
-        np.stack([scene(192, 192, seed=s).transpose(2, 0, 1) for s in range(3)])
-    ).float()
+    pictures = torch.from_numpy(np.stack([scene(192, 192, seed=s).transpose(2, 0, 1) for s in range(3)])).float()
     initialise(network, pictures)
     with torch.no_grad():
         network.restoration.out.weight.normal_(0, 0.02)

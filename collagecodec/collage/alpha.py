@@ -17,8 +17,7 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
     above = alpha.copy()
     above[1:] -= alpha[:-1]
     packed = [
-        bytes([method]) + zlib.compress(rows.tobytes(), 9)
-        for method, rows in ((PLAIN, alpha), (ABOVE, above))
+        bytes([method]) + zlib.compress(rows.tobytes(), 9) for method, rows in ((PLAIN, alpha), (ABOVE, above))
     ]
     return min(packed, key=len)
 

@@ -74,15 +74,8 @@ class Geometry:
     isometries: tuple[int, ...] = IDENTITY
 
     def __post_init__(self) -> None:
-        if (
-            self.cell < 1
-            or min(self.height, self.width) < 1
-            or self.height % self.cell
-            or self.width % self.cell
-        ):
-            raise ValueError(
-                f"{self.height}x{self.width} samples are no whole number of cells of {self.cell}"
-            )
+        if self.cell < 1 or min(self.height, self.width) < 1 or self.height % self.cell or self.width % self.cell:
+            raise ValueError(f"{self.height}x{self.width} samples are no whole number of cells of {self.cell}")
         if self.pool < 1 or not self.isometries or not set(self.isometries) <= set(ALL_ISOMETRIES):
             raise ValueError("the pooling factor is at least 1 and isometries are numbered 0..7")
         found = np.zeros((0, 2), np.int64) if self.corners is None else np.asarray(self.corners, np.int64)

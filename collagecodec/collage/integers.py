@@ -56,8 +56,6 @@ class IntegerLayer:
     def check_exact(self, largest: int = ACTIVATION_MAX) -> None:
         """Raise ValueError unless every sum over inputs of at most `largest` stays below 2^24."""
         worst = np.abs(self.weight.astype(np.int64)).sum(0) * largest
-        worst += (
-            np.abs(self.bias.astype(np.int64)) + 127 * np.abs(self.slope.astype(np.int64)) + 2**self.shift
-        )
+        worst += np.abs(self.bias.astype(np.int64)) + 127 * np.abs(self.slope.astype(np.int64)) + 2**self.shift
         if worst.max(initial=0) >= EXACT_FLOAT32:
             raise ValueError("a sum of this layer may reach 2^24: float32 would not be exact")

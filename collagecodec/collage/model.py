@@ -98,17 +98,14 @@ def load_decoder(fingerprint: str) -> DecoderModel:
 def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel:
     """Assemble a decoder from its arrays (`models/README.md` lists them)."""
     planes = tuple(
-        Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp))
-        for p in range(3)
+        Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp)) for p in range(3)
     )
     cell = round((planes[0].atoms.shape[1] / 4) ** 0.5)
     channels = sum(len(p.channels) for p in planes)
     luma = np.zeros(channels, bool)
     luma[planes[0].channels] = True
     depth = sum(key.startswith("restoration.") and key.endswith(".weight") for key in tensors)
-    restoration = (
-        Restoration(tuple(_layer(tensors, f"restoration.{i}") for i in range(depth))) if depth else None
-    )
+    restoration = Restoration(tuple(_layer(tensors, f"restoration.{i}") for i in range(depth))) if depth else None
     return DecoderModel(
         name=name,
         fingerprint=fingerprint,
@@ -136,9 +133,7 @@ def _prior(tensors: Tensors) -> Prior:
     slices = []
     for index, (first, last) in enumerate(pairwise(bounds)):
         networks = tuple(
-            PassNetwork(
-                *(_layer(tensors, f"prior.{index}.{number}.{part}") for part in ("near", "mix", "out"))
-            )
+            PassNetwork(*(_layer(tensors, f"prior.{index}.{number}.{part}") for part in ("near", "mix", "out")))
             for number in range(2 if index else 3)
         )
         before = _layer(tensors, f"prior.{index}.before") if index else None

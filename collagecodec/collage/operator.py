@@ -41,9 +41,7 @@ def place(parts: Floats, geometry: Geometry) -> Floats:
         grid = parts.reshape(batch, channels, rows, columns, n, n).transpose(0, 1, 2, 4, 3, 5)
         return grid.reshape(batch, channels, geometry.height, geometry.width)
     quads = parts.reshape(batch, channels, rows, columns, 2, n, 2, n)
-    total = sum(
-        quads[:, :, 1 - y : rows - y, 1 - x : columns - x, y, :, x, :] for y in (0, 1) for x in (0, 1)
-    )
+    total = sum(quads[:, :, 1 - y : rows - y, 1 - x : columns - x, y, :, x, :] for y in (0, 1) for x in (0, 1))
     grid = np.asarray(total).transpose(0, 1, 2, 4, 3, 5)
     return grid.reshape(batch, channels, geometry.height, geometry.width)
 
@@ -84,9 +82,7 @@ class Operator:
         """Domain terms by index, from window means (B, C, positions): (B, C, K, S * S)."""
         assert code.index is not None
         if code.index.size and code.index.max() >= self.geometry.candidates:
-            raise ValueError(
-                f"candidate {code.index.max()} was asked for; there are {self.geometry.candidates}"
-            )
+            raise ValueError(f"candidate {code.index.max()} was asked for; there are {self.geometry.candidates}")
         batch = np.arange(means.shape[0])[:, None, None, None]
         channel = np.arange(means.shape[1])[:, None, None]
         parts = np.zeros((*means.shape[:2], self.geometry.cells, self.geometry.support**2), means.dtype)

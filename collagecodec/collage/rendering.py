@@ -41,9 +41,7 @@ class Request:
         output is too large."""
         x, y, w, h = self.region or (0, 0, width, height)
         if w < 1 or h < 1 or x < 0 or y < 0 or x + w > width or y + h > height:
-            raise ValueError(
-                f"the region {x},{y},{w},{h} does not lie in the picture of {width}x{height} pixels"
-            )
+            raise ValueError(f"the region {x},{y},{w},{h} does not lie in the picture of {width}x{height} pixels")
         if self.scale <= 0:
             raise ValueError(f"the scale must be above 0, not {self.scale}")
         size = self.size or (-(-w * self.scale // 1), -(-h * self.scale // 1))

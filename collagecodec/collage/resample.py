@@ -66,9 +66,7 @@ class Axis:
         # Centre of output pixel i in input pixels, less 1/2: a fraction over 2 * unit * count.
         whole = 2 * unit * self.count
         centre = (
-            2 * start * self.count
-            + (2 * np.arange(self.count, dtype=np.int64) + 1) * length
-            - unit * self.count
+            2 * start * self.count + (2 * np.arange(self.count, dtype=np.int64) + 1) * length - unit * self.count
         )
         phase = (2 * centre * PHASES + whole) // (2 * whole)
         self.first = phase // PHASES - 2
@@ -86,9 +84,7 @@ class Axis:
         weights[np.arange(self.count), np.argmax(weights, 1)] += UNIT - weights.sum(1)
         self.weights = weights
 
-    def apply(
-        self, values: NDArray[np.float32], first: int, last: int, origin: int = 0
-    ) -> NDArray[np.float32]:
+    def apply(self, values: NDArray[np.float32], first: int, last: int, origin: int = 0) -> NDArray[np.float32]:
         """Outputs first .. last - 1 along axis 1 of (P, N, M) whole numbers below 2^15; input pixel `origin` is
         at index 0. Rounded half up."""
         if self.plain:

@@ -43,8 +43,7 @@ def collages(picture: Picture) -> tuple[Collage, ...]:
         plane = dictionary.planes[number]
         n = layout.cell
         atoms = (
-            plane.atoms.reshape(-1, 2, 2, n, n).transpose(0, 1, 3, 2, 4).reshape(-1, 1, 2 * n, 2 * n)
-            / ATOM_UNIT
+            plane.atoms.reshape(-1, 2, 2, n, n).transpose(0, 1, 3, 2, 4).reshape(-1, 1, 2 * n, 2 * n) / ATOM_UNIT
         )
         auxiliary = codes[..., plane.channels].reshape(1, 1, -1, len(atoms)) / CODE_UNIT
         found.append(

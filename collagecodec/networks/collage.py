@@ -85,9 +85,7 @@ class CollageNetwork(nn.Module):
         positions = self.prior(symbols, levels_of(step).view(-1, 1, 1, 1))
         scale = scale_of(positions)
         noisy = codes - means + torch.rand_like(codes) - 0.5
-        planes = self.dictionary.synthesise(
-            (codes + (rounded - codes).detach()) * self.dictionary.steps(step)
-        )
+        planes = self.dictionary.synthesise((codes + (rounded - codes).detach()) * self.dictionary.steps(step))
         planes = self.restoration(planes, levels_of(step).view(-1, 1, 1, 1))
         height, width = rgb.shape[-2:]
         back = rgb_from_ycc(planes[..., :height, :width])

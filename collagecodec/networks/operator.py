@@ -85,9 +85,7 @@ class TorchOperator(nn.Module):
         rows, columns, n = geometry.rows, geometry.columns, geometry.cell
         if geometry.lapped:
             quads = parts.reshape(batch, channels, rows, columns, 2, n, 2, n)
-            chosen = [
-                quads[:, :, 1 - y : rows - y, 1 - x : columns - x, y, :, x] for y in (0, 1) for x in (0, 1)
-            ]
+            chosen = [quads[:, :, 1 - y : rows - y, 1 - x : columns - x, y, :, x] for y in (0, 1) for x in (0, 1)]
             grid = torch.stack(chosen).sum(0)
         else:
             grid = parts.reshape(batch, channels, rows, columns, n, n)

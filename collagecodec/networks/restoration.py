@@ -34,8 +34,7 @@ class Restoration(nn.Module):
         super().__init__()
         widths = [12, *[width] * (depth - 1)]
         self.layers = nn.ModuleList(
-            IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7, padding=0)
-            for a, b in pairwise(widths)
+            IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7, padding=0) for a, b in pairwise(widths)
         )
         self.lines = nn.ModuleList(LevelLine(width, 6 if index == 0 else 7) for index in range(depth - 1))
         self.out = IntegerLayer(width, 12, kernel=3, shift=7, padding=0)

@@ -55,18 +55,14 @@ def patches(framed: Tensor, n: int = CELL) -> Tensor:
     rows, columns = height // n, width // n
     blocks = framed.reshape(batch, channels, rows, n, columns, n).permute(0, 1, 2, 4, 3, 5)
     blocks = blocks.reshape(batch, channels, rows, columns, n * n)
-    return torch.cat(
-        [blocks[:, :, y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1)], -1
-    )
+    return torch.cat([blocks[:, :, y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1)], -1)
 
 
 def overlap_add(parts: Tensor, n: int = CELL) -> Tensor:
     """Sum of overlapping cells (B, C, R, S, 4 n n) over the blocks that have all four: (B, C, n(R-1), n(S-1))."""
     batch, channels, rows, columns, _ = parts.shape
     quads = parts.reshape(batch, channels, rows, columns, 4, n * n).unbind(-2)
-    blocks = sum(
-        quads[2 * y + x][:, :, 1 - y : rows - y, 1 - x : columns - x] for y in (0, 1) for x in (0, 1)
-    )
+    blocks = sum(quads[2 * y + x][:, :, 1 - y : rows - y, 1 - x : columns - x] for y in (0, 1) for x in (0, 1))
     size = (batch, channels, rows - 1, columns - 1, n, n)
     return (
         torch.as_tensor(blocks)
@@ -84,8 +80,7 @@ class Dictionary(nn.Module):
         super().__init__()
         basis = lot_basis(CELL)
         flat = [
-            torch.tensor(quadrants(separable_atoms(basis, count), CELL), dtype=torch.float32)
-            for count in atoms
+            torch.tensor(quadrants(separable_atoms(basis, count), CELL), dtype=torch.float32) for count in atoms
         ]
         self.analysis = nn.ParameterList([nn.Parameter(a.clone()) for a in flat])
         self.synthesis = nn.ParameterList([nn.Parameter(a.clone()) for a in flat])

@@ -36,8 +36,7 @@ class RawSource:
         self._row = self.width * self.channels
         if path.stat().st_size < offset + self._row * self.height:
             raise UnsupportedImageError(
-                f"the file ends before its {self.height} rows of {self._row} bytes: it is cut off; copy it "
-                "again"
+                f"the file ends before its {self.height} rows of {self._row} bytes: it is cut off; copy it again"
             )
 
     def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
@@ -96,9 +95,7 @@ def _pam_fields(header: bytes) -> tuple[int, int, int, int, int]:
         line.split(maxsplit=1) for line in head.splitlines() if len(line.split()) > 1 and line[:1] != b"#"
     )
     try:
-        width, height, depth, largest = (
-            int(fields[name]) for name in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL")
-        )
+        width, height, depth, largest = (int(fields[name]) for name in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"))
     except (KeyError, ValueError):
         mark = b""
     if not mark:
@@ -109,9 +106,7 @@ def _pam_fields(header: bytes) -> tuple[int, int, int, int, int]:
 def _open_npy(path: Path, file: BinaryIO) -> RawSource:
     try:
         version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, transposed, dtype = read(file)
     except ValueError as error:
         raise UnsupportedImageError(f"the NumPy file is damaged ({error}); write it again") from error
@@ -122,8 +117,7 @@ def _open_npy(path: Path, file: BinaryIO) -> RawSource:
         )
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
         raise UnsupportedImageError(
-            f"an array of shape {shape} is no picture; save (height, width) or (height, width, 1 to 4 "
-            "channels)"
+            f"an array of shape {shape} is no picture; save (height, width) or (height, width, 1 to 4 channels)"
         )
     height, width, channels = (*shape, 1)[:3]
     return RawSource(path, file.tell(), (height, width, channels))

@@ -114,9 +114,7 @@ def _check(kind: str, shape: Shape) -> None:
     name = _PILLOW_NAMES.get(kind, kind)
     limit = _LONGEST_SIDE.get(name, 2**31 - 1)
     if max(width, height) > limit:
-        raise LimitError(
-            f"{name} holds at most {limit} pixels a side, not {width}x{height}; write .png or .tif"
-        )
+        raise LimitError(f"{name} holds at most {limit} pixels a side, not {width}x{height}; write .png or .tif")
     if channels in (2, 4) and name in ("JPEG", "BMP", "ppm", "pgm"):
         raise UnsupportedImageError(f"{name} has no transparency; write .png, .tif or .webp instead")
     if (kind, channels) in (("pgm", 3), ("ppm", 1)):

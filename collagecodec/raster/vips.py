@@ -82,8 +82,7 @@ class VipsSource:
 def _check_kind(image: Any) -> None:
     if image.format != "uchar" or image.interpretation in ("rgb16", "grey16"):
         raise UnsupportedImageError(
-            f"samples of type {image.format} cannot be stored yet; scale them to 0 .. 255 and convert to 8 "
-            "bits"
+            f"samples of type {image.format} cannot be stored yet; scale them to 0 .. 255 and convert to 8 bits"
         )
     if image.bands not in _INTERPRETATIONS.get(image.interpretation, ()):
         raise UnsupportedImageError(
@@ -102,9 +101,7 @@ def _metadata_of(image: Any) -> dict[str, bytes]:
 
 def _unreadable(error: Exception) -> UnsupportedImageError:
     reason = " ".join(str(error).split())
-    return UnsupportedImageError(
-        f"the picture cannot be read ({reason}): it is damaged or of an unknown kind"
-    )
+    return UnsupportedImageError(f"the picture cannot be read ({reason}): it is damaged or of an unknown kind")
 
 
 def save_with_vips(
@@ -131,9 +128,7 @@ def save_with_vips(
     except pyvips.Error as error:
         if feed.error is not None:
             raise feed.error from None
-        raise UnsupportedImageError(
-            f"{suffix} cannot hold this picture ({error}); write .tif or .png"
-        ) from error
+        raise UnsupportedImageError(f"{suffix} cannot hold this picture ({error}); write .tif or .png") from error
 
 
 class _Feed:

@@ -96,9 +96,7 @@ def laplace_table(table: int) -> NDArray[np.float64]:
 
 
 @torch.no_grad()
-def count_tables(
-    network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]]
-) -> list[NDArray[np.int64]]:
+def count_tables(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]]) -> list[NDArray[np.int64]]:
     """Counts of every table from what the network codes on (pictures, steps) batches, made symmetric."""
     totals = [np.zeros(laplace_table(t).size) for t in range(TABLES)]
     for rgb, step in batches:

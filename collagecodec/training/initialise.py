@@ -42,9 +42,7 @@ def set_predictions(network: CollageNetwork, codes: Tensor) -> None:
         (network.prior.diagonal, [(-1, -1), (-1, 1), (1, -1), (1, 1)]),
         (network.prior.direct, [(-1, 0), (0, -1), (0, 1), (1, 0)]),
     ):
-        around = torch.cat(
-            [padded[:, :, 1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in offsets], 1
-        )
+        around = torch.cat([padded[:, :, 1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in offsets], 1)
         around = around[:, :, 1:-1, 1:-1].permute(1, 0, 2, 3).flatten(1).double()
         gram = around @ around.T
         ridge = gram.diagonal().mean() * 1e-3 + 1e-2 * gram.diagonal()

@@ -47,9 +47,7 @@ class Task(Protocol):
 def load_crops(recipe: Recipe, folders: Sequence[Path], batch: int) -> Crops:
     """All training pictures of the folders, in memory."""
     if len(folders) != len(recipe.weights):
-        raise ValueError(
-            f"the recipe wants {len(recipe.weights)} folders (--data), {len(folders)} were given"
-        )
+        raise ValueError(f"the recipe wants {len(recipe.weights)} folders (--data), {len(folders)} were given")
     groups = [
         ([load_rgb(p) for p in list_pictures([folder]) if not is_held_out(p)], weight)
         for folder, weight in zip(folders, recipe.weights, strict=True)

@@ -30,9 +30,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
 def make_task(recipe: Recipe) -> Task:
     """Return the task of a recipe; ValueError if its kind is not one of `TASKS`."""
     if recipe.kind not in TASKS:
-        raise ValueError(
-            f"there is no kind of model {recipe.kind!r}; a recipe's kind is {' or '.join(TASKS)}"
-        )
+        raise ValueError(f"there is no kind of model {recipe.kind!r}; a recipe's kind is {' or '.join(TASKS)}")
     module, name = TASKS[recipe.kind].split(":")
     task: Task = getattr(importlib.import_module(module), name)(recipe)
     return task

@@ -18,9 +18,7 @@ Pixels = NDArray[np.uint8]
 
 
 @click.command()
-@click.option(
-    "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture of yours."
-)
+@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture of yours.")
 @click.option("--bpp", type=click.FloatRange(0, min_open=True), default=0.5, help="Bits per pixel.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Folder for the results.")
 def demo(image: Path | None, bpp: float, out: Path) -> None:

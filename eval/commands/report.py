@@ -23,9 +23,7 @@ from eval.store import read_json, read_rows
 @out_option
 @click.option("--data", help="For the crops: the pictures, if not the set named in the results.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="For the crops: where the named sets lie.")
-@click.option(
-    "--crops", "count", type=click.IntRange(0), default=3, help="Pictures side by side; 0 for none."
-)
+@click.option("--crops", "count", type=click.IntRange(0), default=3, help="Pictures side by side; 0 for none.")
 @click.option("--crop-size", type=click.IntRange(16, 1024), default=288, help="Side of a crop in pixels.")
 @click.option("--crop-codecs", help="Series shown in crops.  [default: the first measured one of each codec]")
 @click.option("--rates", default="0.15,0.4", help="Bits a pixel at which crops are compared.")
@@ -60,9 +58,7 @@ def report(
         if count:
             pictures = _spread(open_set(data or run["data"], data_root).pictures, count)
             chosen = _shown(crop_codecs, run)
-            scenes = crops.make(
-                pictures, chosen, found, crop_size, [float(rate) for rate in rates.split(",")]
-            )
+            scenes = crops.make(pictures, chosen, found, crop_size, [float(rate) for rate in rates.split(",")])
         timing = read_json((timing_folder or out) / "timing.json", missing_ok=True)
         page = build(rows, run, read_json(out / "summary.json"), timing, others, scenes)
         path = out / "report.html"
@@ -83,6 +79,4 @@ def _shown(specs: str | None, run: dict[str, Any]) -> list[Series]:
     for label, about in run["series"].items():
         firsts.setdefault(about["settings"]["name"], label)
     known = catalogue.known()
-    return [
-        known[label] for label in firsts.values() if label in known and not catalogue.problem(known[label])
-    ]
+    return [known[label] for label in firsts.values() if label in known and not catalogue.problem(known[label])]

@@ -25,9 +25,7 @@ from eval.store import write_json
 @out_option
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Runs of which the median is taken.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Cores that each codec may use.")
-@click.option(
-    "--points", type=click.IntRange(1), default=3, help="Settings of each series, spread over its own."
-)
+@click.option("--points", type=click.IntRange(1), default=3, help="Settings of each series, spread over its own.")
 @click.option("--no-memory", is_flag=True, help="Leave the peak memory out.")
 def timing(
     data: str,

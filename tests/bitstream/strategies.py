@@ -34,9 +34,7 @@ def headers(draw: Draw, max_tiles: int = 12) -> Header:
 
 metadata = st.dictionaries(
     st.sampled_from(sorted(METADATA_TYPES)),
-    st.one_of(
-        st.binary(max_size=300), st.builds(lambda b, n: b * n, st.binary(max_size=8), st.integers(0, 500))
-    ),
+    st.one_of(st.binary(max_size=300), st.builds(lambda b, n: b * n, st.binary(max_size=8), st.integers(0, 500))),
 )
 
 

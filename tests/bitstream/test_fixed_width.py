@@ -20,9 +20,7 @@ def test_one_width(bits: int, data: Any) -> None:
 
 
 @given(
-    st.lists(
-        st.integers(1, 16).flatmap(lambda b: st.tuples(st.just(b), st.integers(0, 2**b - 1))), max_size=50
-    )
+    st.lists(st.integers(1, 16).flatmap(lambda b: st.tuples(st.just(b), st.integers(0, 2**b - 1))), max_size=50)
 )
 def test_a_width_for_each_symbol(pairs: list[tuple[int, int]]) -> None:
     widths = np.array([width for width, _ in pairs], np.int64)

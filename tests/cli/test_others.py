@@ -97,10 +97,7 @@ def test_bad_recipes_are_one_line(
 ) -> None:
     (tmp_path / "c.toml").write_text(text)
     data = ["--data", str(pictures)] * folders
-    assert (
-        run(["train", str(tmp_path / "c.toml"), *data, "--out", str(tmp_path / "run"), "--device", "cpu"])
-        == 1
-    )
+    assert run(["train", str(tmp_path / "c.toml"), *data, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 1
     said = capsys.readouterr().err
     assert reason in said
     assert "Traceback" not in said
@@ -132,9 +129,7 @@ def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_the_bar_shows_after_a_while(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bar_shows_after_a_while(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr("time.monotonic", lambda: now[0])
