@@ -79,7 +79,8 @@ def exact_weights(size: int) -> Floats:
     for row in range(size):
         if size <= CELL:
             low, high = row * ratio, (row + 1) * ratio
-            exact = [max(min(high, i + 1) - max(low, i), Fraction(0)) / ratio for i in range(CELL)]
+            cells = [(Fraction(i), Fraction(i + 1)) for i in range(CELL)]
+            exact = [max(min(high, b) - max(low, a), Fraction(0)) / ratio for a, b in cells]
         else:
             exact = [Fraction(0)] * CELL
             place = (row + Fraction(1, 2)) * ratio - Fraction(1, 2)
