@@ -5,6 +5,7 @@
     │   └── DamagedTileError   one tile is unreadable, the others are not
     ├── ModelMismatchError     the file names a model that is not installed, or of another fingerprint
     ├── LimitError             the file asks for more than the stated limits allow
+    ├── MissingLibraryError    an optional library is not installed; the message says which
     └── UnsupportedImageError  the picture is of a kind that cannot be stored yet
 
 Every message names what is wrong and what to do about it.
@@ -40,3 +41,7 @@ class LimitError(CollageError):
 
 class UnsupportedImageError(CollageError):
     """The picture (mode, bit depth, size) cannot be stored; the message says what to convert it to."""
+
+
+class MissingLibraryError(CollageError):
+    """What was asked for needs a library that is optional and not installed here."""

@@ -5,6 +5,7 @@ from bitstream.errors import (
     DamagedTileError,
     FormatError,
     LimitError,
+    MissingLibraryError,
     ModelMismatchError,
     UnsupportedImageError,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "DamagedTileError",
     "FormatError",
     "LimitError",
+    "MissingLibraryError",
     "ModelMismatchError",
     "UnsupportedImageError",
 ]

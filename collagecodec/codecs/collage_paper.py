@@ -31,7 +31,7 @@ from collagecodec.collage.paper import (
 )
 from collagecodec.collage.rendering import Request
 from collagecodec.collage.resample import Axis
-from collagecodec.errors import DamagedTileError, FormatError, UnsupportedImageError
+from collagecodec.errors import DamagedTileError, FormatError, MissingLibraryError, UnsupportedImageError
 
 if TYPE_CHECKING:
     from collagecodec.collage.view import Collage
@@ -69,7 +69,12 @@ class PaperCollageCodec(Codec):
 
     def encode(self, image: Image8) -> bytes:
         """See `Codec.encode`; grey pictures are coded as three equal channels."""
-        from collagecodec.encoder.paper import load_paper_encoder
+        try:
+            from collagecodec.encoder.paper import load_paper_encoder
+        except ModuleNotFoundError as error:
+            raise MissingLibraryError(
+                f"encoding with collage-paper needs PyTorch ({error}): pip install 'collagecodec[train]'"
+            ) from error
 
         channels = _channels(image)
         encoder = load_paper_encoder(self.model)

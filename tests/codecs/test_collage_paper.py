@@ -1,3 +1,4 @@
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,13 @@ from collagecodec.codecs import collage_paper
 from collagecodec.codecs.collage_paper import PaperCollageCodec
 from collagecodec.collage.atoms import resample_matrix
 from collagecodec.collage.paper import BLOCK_BITS, RATES, PaperDecoder, exact_weights, load_paper
-from collagecodec.errors import DamagedTileError, FormatError, ModelMismatchError, UnsupportedImageError
+from collagecodec.errors import (
+    DamagedTileError,
+    FormatError,
+    MissingLibraryError,
+    ModelMismatchError,
+    UnsupportedImageError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +236,9 @@ def test_tiles_that_cut_blocks_are_refused() -> None:
     header = Header(CODEC_IDS["collage-paper"], 200, 200, 3, tile_size=50, params=bytes([0]))
     with pytest.raises(FormatError, match="do not fit blocks"):
         PaperCollageCodec().decode(write(header, [b""] * header.tile_count))
+
+
+def test_encoding_without_pytorch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "collagecodec.encoder.paper", None)
+    with pytest.raises(MissingLibraryError, match="pip install"):
+        PaperCollageCodec().encode(np.zeros((40, 40), np.uint8))
