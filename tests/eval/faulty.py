@@ -30,7 +30,7 @@ class FaultyCodec(Codec):
         if self.fault == "dies" and triggered:
             os._exit(7)
         if self.fault == "slow":
-            time.sleep(0.4)
+            time.sleep(1.5)
         stream = io.BytesIO()
         Image.fromarray(image // self.quality * self.quality).save(stream, "PNG")
         return stream.getvalue()
