@@ -121,6 +121,7 @@ def decode_one(task: Task) -> dict[str, Any]:
         "height": decoded.height,
         "bytes": size,
         "seconds": round(time.perf_counter() - begun, 3),
+        "damaged_tiles": decoded.damaged,
     }
 
 
@@ -137,7 +138,9 @@ def _watched(decoded: Decoded) -> Iterator[NDArray[np.uint8]]:
 
 
 def _line(figures: dict[str, Any]) -> str:
+    damaged = figures["damaged_tiles"]
+    warning = f"; grey instead of damaged: tile {', '.join(map(str, damaged))}" if damaged else ""
     return (
         f"{batch.shown(figures['input'], True)} -> {batch.shown(figures['output'], False)}: "
-        f"{figures['width']}x{figures['height']}, {figures['seconds']:.2f} s"
+        f"{figures['width']}x{figures['height']}, {figures['seconds']:.2f} s{warning}"
     )

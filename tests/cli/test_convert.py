@@ -132,7 +132,7 @@ def test_what_is_no_clg_file_is_one_line(content: bytes, capsys: pytest.CaptureF
     assert names() == ["bad.clg", "photo.png"]
 
 
-def test_a_damaged_tile() -> None:
+def test_a_damaged_tile(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*ENCODE, "photo.png"]) == 0
     data = bytearray(Path("photo.clg").read_bytes())
     data[-9] ^= 0x55
@@ -140,6 +140,7 @@ def test_a_damaged_tile() -> None:
     assert run(["decode", "-o", "out.png", "photo.clg"]) == 1
     assert names() == ["photo.clg", "photo.png"]
     assert run(["decode", "--tolerate-damage", "-o", "out.png", "photo.clg"]) == 0
+    assert "damaged: tile" in capsys.readouterr().err
     assert pixels("out.png").shape == (61, 83, 3)
 
 
