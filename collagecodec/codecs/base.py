@@ -8,6 +8,7 @@ round-trips through `Codec.config` and JSON. (The idea of codecs as values is nu
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,7 @@ Region = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Codec:
+class Codec(ABC):
     """Abstract base. A subclass is a frozen dataclass with `name` set; its fields are its settings.
 
     Pictures are `uint8` arrays of shape (H, W) for grey or (H, W, 3) for sRGB.
@@ -35,10 +36,11 @@ class Codec:
     rescales: ClassVar[bool] = False
     """Whether `decode` honours `scale`, `size` and `region`; a codec that does not raises ValueError."""
 
+    @abstractmethod
     def encode(self, image: Image8) -> bytes:
         """Return the complete file for `image`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(
         self,
         data: bytes,
@@ -52,7 +54,6 @@ class Codec:
         `scale` multiplies width and height; `size` is (width, height) in pixels and excludes `scale`;
         `region` is (x, y, width, height) in pixels of the stored picture, cut before scaling.
         """
-        raise NotImplementedError
 
     @classmethod
     def collages(cls, data: bytes) -> tuple[Collage, ...]:

@@ -31,6 +31,7 @@ from collagecodec.collage.paper import (
 )
 from collagecodec.collage.rendering import Request
 from collagecodec.collage.resample import Axis
+from collagecodec.collage.scales import natural_cell
 from collagecodec.errors import DamagedTileError, FormatError, MissingLibraryError, UnsupportedImageError
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def render(reader: Reader, request: Request) -> Image8:
     """The pixels of a request; FormatError, DamagedTileError, ModelMismatchError, ValueError, LimitError."""
     header, model = reader.header, _model(reader)
     (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
-    n = _natural(Fraction(max(Fraction(width, w), Fraction(height, h))), (w, h), (width, height))
+    n = natural_cell(CELL, FINEST, (w, h), (width, height))
     # The kernel that enlarges looks a little beyond the region.
     rim = 1 if n == FINEST else 0
     grid = BlockGrid(header.height, header.width, BLOCK)
@@ -168,16 +169,6 @@ def render(reader: Reader, request: Request) -> Image8:
     vertical = _axis(y, h, height, n, rows.start, samples.shape[1])
     horizontal = _axis(x, w, width, n, columns.start, samples.shape[2])
     return _pixels(_resampled(samples, vertical, horizontal), header.channels)
-
-
-def _natural(ratio: Fraction, stored: tuple[int, int], shown: tuple[int, int]) -> int:
-    """Samples of a cell at the smallest natural scale that is not below `ratio`, at most `FINEST`.
-
-    A size that was rounded up to whole pixels counts as the scale that it was rounded from.
-    """
-    n = int(ratio * CELL)
-    rounded = n >= 1 and all(out == -(-length * n // CELL) for length, out in zip(stored, shown, strict=True))
-    return min(FINEST, n if rounded else -(-ratio.numerator * CELL // ratio.denominator))
 
 
 def _axis(start: int, length: int, count: int, n: int, first_block: int, limit: int) -> Axis:

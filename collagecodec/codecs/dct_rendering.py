@@ -24,6 +24,7 @@ from collagecodec.collage.geometry import Geometry
 from collagecodec.collage.operator import Operator
 from collagecodec.collage.rendering import Request, pixels_of
 from collagecodec.collage.resample import Axis
+from collagecodec.collage.scales import natural_cell
 
 LEVEL_UNIT = 16
 """Coefficients are whole numbers of 1/16 level."""
@@ -46,18 +47,6 @@ def code_of(levels: Levels) -> Code:
     """The code of coefficients (blocks, channels, V) in 1/16 level: auxiliary (1, channels, blocks, V)."""
     clipped = levels.clip(-MAX_LEVEL, MAX_LEVEL) / LEVEL_UNIT
     return Code.without_domains(np.ascontiguousarray(clipped.transpose(1, 0, 2))[None])
-
-
-def natural_cell(cell: int, finest: int, stored: tuple[int, int], shown: tuple[int, int]) -> int:
-    """Samples of a cell at the smallest natural scale that is not below shown / stored: 1 .. `finest`.
-
-    `stored` and `shown` are widths and heights. A size that was rounded up to whole pixels counts as the scale
-    that it was rounded from.
-    """
-    ratio = max(Fraction(out, length) for length, out in zip(stored, shown, strict=True))
-    n = int(ratio * cell)
-    rounded = n >= 1 and all(out == -(-length * n // cell) for length, out in zip(stored, shown, strict=True))
-    return min(finest, n if rounded else -(-ratio.numerator * cell // ratio.denominator))
 
 
 def cover(start: int, length: int, count: int, n: int, cell: int, blocks: int) -> tuple[Axis, slice]:

@@ -21,6 +21,7 @@ from collagecodec.collage.colour import PLANE_UNIT, grey_pixels, rgb_pixels
 from collagecodec.collage.decoding import Picture, split_tile
 from collagecodec.collage.parallel import ordered, single_threaded_libraries
 from collagecodec.collage.resample import Axis
+from collagecodec.collage.scales import natural_cell
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
 
 MAX_OUTPUT_SIDE = 2**24
@@ -63,19 +64,7 @@ class Rendering:
         self.region, (self.width, self.height) = request.resolve(header.width, header.height)
         self.channels = header.channels
         cell = picture.model.dictionary.cell
-        ratio = max(Fraction(self.width, self.region[2]), Fraction(self.height, self.region[3]))
-        self.n = min(cell, max(1, self._natural(ratio, cell)))
-
-    def _natural(self, ratio: Fraction, cell: int) -> int:
-        """Smallest whole cell size that is not below the ratio; a size rounded up to whole pixels counts as
-        the scale that it was rounded from."""
-        n = int(ratio * cell)
-        fits = (
-            n >= 1
-            and self.width == -(-self.region[2] * n // cell)
-            and self.height == -(-self.region[3] * n // cell)
-        )
-        return n if fits else -(-ratio.numerator * cell // ratio.denominator)
+        self.n = natural_cell(cell, cell, self.region[2:], (self.width, self.height))
 
     def __iter__(self) -> Iterator[Pixels]:
         """Bands (h, width) or (h, width, channels) uint8 from top to bottom.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,9 +23,9 @@ class PillowCodec(Codec):
     keeps_grey: ClassVar[bool] = True
     """Whether a grey picture comes back grey; a format that returns RGB instead refuses grey pictures."""
 
+    @abstractmethod
     def options(self) -> dict[str, Any]:
         """Return what is passed to `Image.save`."""
-        raise NotImplementedError
 
     def load_plugin(self) -> None:
         """Import what registers the format with Pillow; raises `ImportError` if it is not installed."""
