@@ -26,7 +26,7 @@ class HeicCodec(PillowCodec):
 
     def options(self) -> dict[str, Any]:
         """Return what is passed to `Image.save`."""
-        return {"quality": self.quality, "chroma": int(self.subsampling.replace(":", ""))}
+        return {"quality": round(self.quality), "chroma": int(self.subsampling.replace(":", ""))}
 
     def load_plugin(self) -> None:
         """Register pillow-heif with Pillow; raises `ImportError` if it is not installed."""
