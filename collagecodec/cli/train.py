@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     import torch
     from lightning_fabric import Fabric
 
-    from collagecodec.networks.fusing import enable_fusing
+    from collagecodec.networks.fusing import fused
     from collagecodec.training.loop import Run, load_crops
     from collagecodec.training.tasks import export_model, make_task
 
@@ -78,8 +79,6 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
         torch.set_num_threads(given["threads"])
     fabric = Fabric(accelerator=given["device"], devices=given["devices"], num_nodes=given["nodes"])
     fabric.launch()
-    if given["fuse"]:
-        enable_fusing()
     task = make_task(recipe)
     crops = load_crops(recipe, folders, recipe.stages[0].batch)
     run = Run(recipe, task, given["out"], fabric)
@@ -88,7 +87,8 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
         click.echo(f"continuing at {where}", err=True)
     bars = Bars(run)
     try:
-        run.train(of_batch(crops), bars.show if fabric.is_global_zero else _say_nothing)
+        with fused() if given["fuse"] else nullcontext():
+            run.train(of_batch(crops), bars.show if fabric.is_global_zero else _say_nothing)
     finally:
         bars.clear()
     if given["target"] and fabric.is_global_zero:

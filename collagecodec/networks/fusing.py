@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -19,11 +20,15 @@ R = TypeVar("R")
 _enabled = False
 
 
-def enable_fusing() -> bool:
-    """Compile every `fusible` function from its next call on; False where there is no compiler to do it."""
+@contextmanager
+def fused() -> Iterator[bool]:
+    """While it is open, `fusible` functions are compiled; yields False where there is no compiler to do it."""
     global _enabled
-    _enabled = any(shutil.which(name) for name in ("c++", "g++", "clang++"))
-    return _enabled
+    before, _enabled = _enabled, any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+    try:
+        yield _enabled
+    finally:
+        _enabled = before
 
 
 def fusible(function: Callable[P, R]) -> Callable[P, R]:
