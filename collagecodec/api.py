@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.container import CODEC_IDS, VERSION, Reader, write
-from collagecodec.errors import FormatError, LimitError
+from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
 
 if TYPE_CHECKING:
     from collagecodec.collage.rendering import Rendering
@@ -34,8 +34,9 @@ def encode(
     effort: int | None = None,
     model: str | None = None,
     codec: str = "collage",
+    options: Mapping[str, Any] | None = None,
     metadata: Mapping[str, bytes] | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> bytes:
     """Encode a picture; return the complete `.clg` file.
 
@@ -44,9 +45,10 @@ def encode(
 
     At most one target: `quality` 0..100 (60 by default), `bpp` bits per pixel of the file, `psnr` in dB over
     the colour samples, `max_bytes`. The size is never passed, the PSNR always reached. `effort` 0 leaves the
-    hypernetwork out, 1 is the default. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and replaces what
-    the image carries, kind by kind. `progress` is called with the share of the work done, 0..1, which starts
-    again with every trial of a search.
+    hypernetwork out, 1 is the default. `codec` names another codec and `options` its settings, which
+    `collage codecs` lists: the fields of its class. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and
+    replaces what the image carries, kind by kind. `progress` is called with the share of the work done, 0..1,
+    which starts again with every trial of a search, and a text such as the PSNR so far, which may be empty.
 
     Raises UnsupportedImageError for pictures that cannot be stored, LimitError for targets that cannot be
     reached, ModelMismatchError for an unknown model, ValueError for senseless options.
@@ -58,19 +60,28 @@ def encode(
         "quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes, "effort": effort, "model": model,
     }  # fmt: skip
     settings = {name: value for name, value in given.items() if value is not None}
+    if twice := sorted(settings.keys() & (options or {}).keys()):
+        raise ValueError(f"{', '.join(twice)}: given both as an argument and in options; leave one out")
+    settings |= options or {}
     source = as_source(image, metadata)
-    if codec == "collage":
-        from collagecodec.codecs.collage import CollageCodec
-
-        kept = {**source.metadata, **(metadata or {})}
-        return CollageCodec(**settings).encode_source(source, kept, progress)
+    kept = {**source.metadata, **(metadata or {})}
     try:
         made = registry.get(codec, **settings)
     except TypeError as error:
         raise ValueError(str(error)) from error
+    if source.channels in (2, 4) and not made.keeps_alpha:
+        raise UnsupportedImageError(
+            f"{codec} stores no alpha, and the picture is {MODES[source.channels - 1]}: convert it to "
+            f"{MODES[source.channels - 2]}, or use the codec 'collage'"
+        )
+    if codec == "collage":
+        from collagecodec.codecs.collage import CollageCodec
+
+        assert isinstance(made, CollageCodec)
+        share = None if progress is None else (lambda done: progress(done, ""))
+        return made.encode_source(source, kept, share)
     pixels = source.rows(0, source.height)
-    data = made.encode(pixels[..., 0] if source.channels == 1 else pixels)
-    kept = {**source.metadata, **(metadata or {})}
+    data = made.encode_with(pixels[..., 0] if source.channels == 1 else pixels, progress)
     reader = Reader(data)
     return (
         write(reader.header, map(bytes, map(reader.tile, range(reader.header.tile_count))), kept)

@@ -37,7 +37,14 @@ class Task:
 @click.option("--max-bytes", type=click.IntRange(1), help="Largest size of the file.")
 @click.option("-e", "--effort", type=click.IntRange(0, 1), help="0: linear analysis, fastest; 1: hypernetwork.")
 @click.option("-m", "--model", help="Model to use; 'collage models' lists them.")
-@click.option("--codec", help="Codec to use, such as collage or collage-paper.")
+@click.option("--codec", help="Codec to use, collage if not given; 'collage codecs' lists them.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    help="Setting of the codec; may be given several times. 'collage codecs' lists what there is.",
+)  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(1), help="Steps of a codec that fits a network to the picture (coin)."
+)
 @click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
@@ -56,6 +63,7 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     collage encode photo.png
     collage encode --max-bytes 50000 -o small.clg photo.tif
     collage encode -r --jobs 0 -o archive/ pictures/
+    collage encode --codec dct --set step=20 --set cell=16 photo.png
     collage encode - < photo.png > photo.clg
     """
     _check_targets(given)
@@ -63,6 +71,8 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     targets = inputs.outputs(items, given["output"], ".clg")
     names = (*TARGETS, "effort", "model", "codec")
     options = {name: given[name] for name in names if given[name] is not None}
+    if settings := _settings(given):
+        options["options"] = settings
     tasks = [
         Task(item.path, target, given["force"], given["as_json"], len(items) == 1, options)
         for item, target in zip(items, targets, strict=True)
@@ -80,6 +90,21 @@ def _check_targets(given: dict[str, Any]) -> None:
         raise click.UsageError(f"{' and '.join(chosen)} exclude each other; choose one")
 
 
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """The codec's settings of --set and --steps; a usage error for one that it does not have."""
+    texts = list(given["settings"])
+    if given["steps"] is not None:
+        texts.append(f"steps={given['steps']}")
+    if not texts:
+        return {}
+    from collagecodec.codecs.settings import parsed
+
+    try:
+        return parsed(given["codec"] or "collage", texts)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def encode_one(task: Task) -> dict[str, Any]:
     """Encode one picture and return its figures."""
     if task.target != STANDARD:
@@ -92,8 +117,8 @@ def encode_one(task: Task) -> dict[str, Any]:
     source = open_source(task.source)
     begun = time.perf_counter()
     # Several files have a bar of their own, by file.
-    bar = Progress(100)
-    progress = (lambda share: bar.update(int(100 * share), "%")) if task.alone else None
+    bar = Progress(1000)
+    progress = (lambda share, note: bar.update(int(1000 * share), note)) if task.alone else None
     try:
         data = api.encode(source, **task.options, progress=progress)
     finally:

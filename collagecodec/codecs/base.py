@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Image8 = NDArray[np.uint8]
 Region = tuple[int, int, int, int]
+Progress = Callable[[float, str], None]
+"""Is told the share of the work done, 0..1, and a short text such as the PSNR so far, which may be empty."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,16 @@ class Codec(ABC):
     name: ClassVar[str]
     rescales: ClassVar[bool] = False
     """Whether `decode` honours `scale`, `size` and `region`; a codec that does not raises ValueError."""
+    keeps_alpha: ClassVar[bool] = False
+    """Whether `encode` takes (H, W, 2), grey and alpha, and (H, W, 4), RGB and alpha, too."""
 
     @abstractmethod
     def encode(self, image: Image8) -> bytes:
         """Return the complete file for `image`."""
+
+    def encode_with(self, image: Image8, progress: Progress | None) -> bytes:
+        """The same; a codec that takes long overrides this to call `progress` from time to time."""
+        return self.encode(image)
 
     @abstractmethod
     def decode(

@@ -38,6 +38,7 @@ class CollageCodec(Codec):
 
     name: ClassVar[str] = "collage"
     rescales: ClassVar[bool] = True
+    keeps_alpha: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """ValueError for more than one target or a setting out of range."""
