@@ -1,0 +1,10 @@
+"""Learning of IFS by gradient, with PyTorch (the extra `train`): `fitting.fit` is the way in."""
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    from collagecodec.errors import MissingLibraryError
+
+    raise MissingLibraryError(
+        "fitting an IFS needs PyTorch: pip install 'collagecodec[train]' (rendering one does not)"
+    ) from error

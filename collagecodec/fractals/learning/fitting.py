@@ -1,0 +1,197 @@
+"""Fitting IFS to pictures by gradient descent (Tu et al. 2023), many pictures at once.
+
+Every target is an optimisation of its own: its result depends on the target, the settings and the seed, not on
+the targets beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collagecodec.fractals.ifs import IFS, Floats
+from collagecodec.fractals.learning import embedding
+from collagecodec.fractals.learning.config import FitConfig
+from collagecodec.fractals.learning.engines import errors_against
+from collagecodec.fractals.learning.parameters import FORMS, initial, to_picture
+
+EXPLODED = 1e3
+"""A parameter beyond this has left the picture (10 wide) for good."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a callback sees after a step: its number from 1 on, of how many, and every target's error (M,).
+
+    `targets`: (M,) which of the targets of `fit` these are: all, or after a restart those that diverged. `maps()`
+    returns A (M, N, 2, 2) and b (M, N, 2) in picture coordinates, float64, as they are now.
+    """
+
+    number: int
+    steps: int
+    losses: NDArray[np.float32]
+    targets: NDArray[np.int64]
+    maps: Callable[[], tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A target that diverged: its index, the step and seed at which it did, the next seed, None where it is
+    given up.
+    """
+
+    target: int
+    step: int
+    seed: int
+    next_seed: int | None
+
+    def __str__(self) -> str:
+        begun = f"target {self.target}: diverged at step {self.step} with seed {self.seed}"
+        return (
+            f"{begun}; given up" if self.next_seed is None else f"{begun}; restarted with seed {self.next_seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The IFS of M targets in picture coordinates.
+
+    `A`: float64 (M, N, 2, 2), `b`: float64 (M, N, 2). `losses`: float32 (M, steps), the mean squared error over
+    the batch at each step; NaN from where a target diverged for the last time. `seeds`: (M,), the seed of each
+    one's last attempt. `diverged`: (M,), those that had not settled when the restarts were used up; their maps
+    are the last finite ones.
+    """
+
+    A: Floats
+    b: Floats
+    losses: NDArray[np.float32]
+    seeds: NDArray[np.int64]
+    diverged: NDArray[np.bool_]
+    restarts: tuple[Restart, ...] = ()
+
+    def ifs(self, number: int) -> IFS:
+        """Return the IFS of target `number`."""
+        return IFS(self.A[number], self.b[number])
+
+
+def fit(
+    targets: NDArray[np.float32],
+    config: FitConfig | None = None,
+    *,
+    on_step: Callable[[Step], None] | None = None,
+    on_restart: Callable[[Restart], None] | None = None,
+) -> Fitted:
+    """Return IFS whose renderings come close to `targets`, (M, H, W) from 0 (background) to 1.
+
+    `on_step` is called after every step, `on_restart` when a target has diverged: its parameters were no finite
+    numbers any more or beyond `EXPLODED`; it is then fitted again with the next seed (`config.restarts`).
+    Raises `ValueError` for targets that are not pictures of numbers from 0 to 1, or that are empty (all 0).
+    """
+    config, pictures = config or FitConfig(), _checked(targets)
+    maps = FORMS[config.form].maps
+    everyone = torch.arange(len(pictures))
+    result = torch.zeros(len(pictures), config.maps, FORMS[config.form].linear + 2)
+    losses = torch.zeros(len(pictures), config.steps)
+    seeds = torch.full((len(pictures),), config.seed)
+    left, restarts = everyone, list[Restart]()
+    for attempt in range(config.restarts + 1):
+        run = _Run(pictures[left], replace(config, seed=config.seed + attempt))
+        for number in range(1, config.steps + 1):
+            run.step(number)
+            if on_step:
+                on_step(
+                    Step(number, config.steps, run.losses[:, number - 1].numpy(), left.numpy(), run.picture_maps)
+                )
+            if run.diverged_at.all():
+                break
+        result[left], losses[left], seeds[left] = run.parameters, run.losses, config.seed + attempt
+        failed = run.diverged_at > 0
+        last = attempt == config.restarts
+        for target, step in zip(left[failed].tolist(), run.diverged_at[failed].tolist(), strict=True):
+            seed = config.seed + attempt
+            restarts.append(Restart(target, step, seed, None if last else seed + 1))
+            if on_restart:
+                on_restart(restarts[-1])
+        left = left[failed]
+        if not len(left):
+            break
+    A, b = to_picture(*(part.double() for part in maps(result)))
+    return Fitted(
+        A.numpy(), b.numpy(), losses.numpy(), seeds.numpy(), torch.isin(everyone, left).numpy(), tuple(restarts)
+    )
+
+
+class _Run:
+    """One attempt at some targets: parameters, Adam's moments, and what has diverged."""
+
+    def __init__(self, targets: Tensor, config: FitConfig) -> None:
+        self.config, self.form = config, FORMS[config.form]
+        self.generator = torch.Generator().manual_seed(config.seed)
+        begin = initial(config.form, config.maps, self.generator)
+        self.parameters = begin.expand(len(targets), -1, -1).clone()
+        self.losses = torch.full((len(targets), config.steps), torch.nan)
+        self.diverged_at = torch.zeros(len(targets), dtype=torch.int64)
+        self._errors = errors_against(targets, config)
+        self._moment, self._square = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
+        self._indices: Tensor | None = None
+
+    def picture_maps(self) -> tuple[Floats, Floats]:
+        A, b = to_picture(*(part.double() for part in self.form.maps(self.parameters)))
+        return A.numpy(), b.numpy()
+
+    def step(self, number: int) -> None:
+        """Take step `number`, counted from 1; targets that have diverged stay where they last were finite."""
+        alive = self.diverged_at == 0
+        self._add_noise(number)
+        parameters = self.parameters.clone().requires_grad_()
+        A, b = self.form.maps(parameters)
+        losses = self._errors(A, b, self._drawn(A)).mean(1)
+        (gradient,) = torch.autograd.grad(losses.sum(), parameters)
+        after = self._stepped(gradient, number)
+        sound = torch.isfinite(losses.detach()) & (after.abs().amax((1, 2)) < EXPLODED)  # False for NaN too
+        self.parameters[alive & sound] = after[alive & sound]
+        self.losses[alive & sound, number - 1] = losses.detach()[alive & sound]
+        self.diverged_at[alive & ~sound] = number
+
+    def _drawn(self, A: Tensor) -> Tensor:
+        config = self.config
+        if self._indices is None or config.objective == "expectation":
+            uniform = torch.rand(config.batch, config.points, generator=self.generator)
+            self._indices = embedding.sample(A, uniform)
+        return self._indices
+
+    def _add_noise(self, number: int) -> None:
+        config = self.config
+        if config.noise and number % config.noise_every == 0 and number < config.noise_share * config.steps:
+            noise = torch.randn(config.maps, self.form.linear, generator=self.generator) * config.noise
+            self.parameters[..., : self.form.linear] += noise
+
+    def _stepped(self, gradient: Tensor, number: int) -> Tensor:
+        """Return the parameters after a step of Adam (Kingma and Ba 2015) along the clipped gradient."""
+        config = self.config
+        if config.clip:
+            for part in (gradient[..., : self.form.linear], gradient[..., self.form.linear :]):
+                part *= (config.clip / part.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)).clamp(max=1)
+        self._moment.lerp_(gradient, 0.1)
+        self._square.lerp_(gradient.square(), 0.001)
+        moment, square = self._moment / (1 - 0.9**number), self._square / (1 - 0.999**number)
+        # The rate is halved after each quarter: after the steps 250, 500, 750 of 1000.
+        rate = config.learning_rate * 0.5 ** ((number - 1) // max(1, config.steps // 4))
+        return self.parameters - rate * moment / (square.sqrt() + 1e-8)
+
+
+def _checked(targets: NDArray[np.float32]) -> Tensor:
+    pictures = np.ascontiguousarray(targets, np.float32)
+    if pictures.ndim != 3 or not pictures.size:
+        raise ValueError(f"targets have the shape (M, H, W), not {np.shape(targets)}")
+    if not (pictures.min() >= 0 and pictures.max() <= 1):
+        raise ValueError("targets are numbers from 0 (background) to 1")
+    empty = np.flatnonzero(pictures.max((1, 2)) == 0)
+    if empty.size:
+        raise ValueError(f"target {empty[0]} is empty: there is nothing in it to fit an IFS to")
+    return torch.from_numpy(pictures.copy())
