@@ -14,21 +14,27 @@ SCAN_BELOW = 128
 """With fewer sequences than this the scan is the faster form on a processor core."""
 
 
-def sample(A: Tensor, uniform: Tensor) -> Tensor:
-    """Return indices of maps, uint8 (M, B, T), drawn with probabilities proportional to |det A|.
+def bounds(A: Tensor) -> Tensor:
+    """Return the running sums (M, N) of the probabilities |det A| / sum |det A|, A (M, N, 2, 2); no gradient.
 
-    `A`: (M, N, 2, 2). `uniform`: (B, T) in [0, 1), shared by the M IFS, so that what one draws does not depend
-    on the others. IFS whose determinants are all 0, or not finite, draw evenly.
+    IFS whose determinants are all 0, or not finite, choose their maps evenly.
     """
     with torch.no_grad():
         areas = (A[..., 0, 0] * A[..., 1, 1] - A[..., 0, 1] * A[..., 1, 0]).abs()
         total = areas.sum(-1, keepdim=True)
         usable = torch.isfinite(total) & (total > 0)
-        bounds = torch.where(usable, areas / total, 1 / areas.shape[-1]).cumsum(-1)
-        indices = torch.zeros((len(A), *uniform.shape), dtype=torch.uint8)
-        for number in range(A.shape[1] - 1):
-            indices += uniform >= bounds[:, number, None, None]
-        return indices
+        return torch.where(usable, areas / total, 1 / areas.shape[-1]).cumsum(-1)
+
+
+def sample(bounds: Tensor, uniform: Tensor) -> Tensor:
+    """Return indices of maps, uint8 (M, B, T), of `bounds` (M, N) and `uniform` (B, T) in [0, 1).
+
+    The M IFS share the random numbers, so that what one draws does not depend on the others.
+    """
+    indices = torch.zeros((len(bounds), *uniform.shape), dtype=torch.uint8)
+    for number in range(bounds.shape[1] - 1):
+        indices += uniform >= bounds[:, number, None, None]
+    return indices
 
 
 def start(A: Tensor, b: Tensor) -> Tensor:

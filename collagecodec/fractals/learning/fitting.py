@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from collagecodec.fractals.ifs import IFS, Floats
-from collagecodec.fractals.learning import embedding
 from collagecodec.fractals.learning.config import FitConfig
-from collagecodec.fractals.learning.engines import errors_against
+from collagecodec.fractals.learning.objective import Renderer
 from collagecodec.fractals.learning.parameters import FORMS, initial, to_picture
 
 EXPLODED = 1e3
@@ -136,7 +135,8 @@ class _Run:
         self.parameters = begin.expand(len(targets), -1, -1).clone()
         self.losses = torch.full((len(targets), config.steps), torch.nan)
         self.diverged_at = torch.zeros(len(targets), dtype=torch.int64)
-        self._errors = errors_against(targets, config)
+        self._targets = targets
+        self._renderer = Renderer(targets.shape[1], targets.shape[2], config.tau, config.engine)
         self._moment, self._square = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
         self._indices: Tensor | None = None
 
@@ -150,7 +150,7 @@ class _Run:
         self._add_noise(number)
         parameters = self.parameters.clone().requires_grad_()
         A, b = self.form.maps(parameters)
-        losses = self._errors(A, b, self._drawn(A)).mean(1)
+        losses = self._renderer.errors(A, b, self._drawn(A), self._targets, self.config.clamp).mean(1)
         (gradient,) = torch.autograd.grad(losses.sum(), parameters)
         after = self._stepped(gradient, number)
         sound = torch.isfinite(losses.detach()) & (after.abs().amax((1, 2)) < EXPLODED)  # False for NaN too
@@ -162,7 +162,7 @@ class _Run:
         config = self.config
         if self._indices is None or config.objective == "expectation":
             uniform = torch.rand(config.batch, config.points, generator=self.generator)
-            self._indices = embedding.sample(A, uniform)
+            self._indices = self._renderer.sample(A, uniform)
         return self._indices
 
     def _add_noise(self, number: int) -> None:

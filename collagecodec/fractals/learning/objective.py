@@ -1,38 +1,62 @@
-"""The error of IFS against their targets, and its gradient: what a step of learning costs."""
+"""Sequences to pictures, and their errors against targets, by the engine that there is."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from collagecodec.fractals.learning.embedding import embed, start
-from collagecodec.fractals.learning.rendering import separable
+from collagecodec.errors import MissingLibraryError
+from collagecodec.fractals.learning import embedding, native, rendering
 
-Errors = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""A (M, N, 2, 2), b (M, N, 2), indices (M, B, T) -> mean squared errors (M, B), differentiable in A and b."""
-
-_FLOATS = 1 << 22
-"""Numbers of one intermediate tensor at a time: 16 MiB, which a shared cache holds."""
+_FLOATS = 1 << 20
+"""Numbers of one intermediate tensor at a time: 4 MiB, which a cache holds."""
 
 
-def torch_errors(targets: Tensor, tau: float, clamp: bool) -> Errors:
-    """Return the errors against `targets` (M, H, W), computed by PyTorch.
+class Renderer:
+    """Renders sequences of IFS into pictures, differentiably.
 
-    `tau` in square pixels; `clamp`: cut the rendering at 1.
+    `engine`: 'native', 'torch' or 'auto' (`config.FitConfig`); `tau` in square pixels. Raises MissingLibraryError
+    for 'native' where it cannot be had.
     """
-    height, width = targets.shape[1:]
 
-    def errors(A: Tensor, b: Tensor, indices: Tensor) -> Tensor:
-        begin = start(A, b)
-        size = max(1, _FLOATS // (indices.shape[1] * indices.shape[2] * max(height, width)))
+    def __init__(self, height: int, width: int, tau: float, engine: str = "auto") -> None:
+        self.height, self.width, self.tau = height, width, tau
+        reason = "not asked for" if engine == "torch" else native.available(tau)
+        if reason and engine == "native":
+            raise MissingLibraryError(reason)
+        self.engine = "torch" if reason else "native"
+
+    def __call__(self, A: Tensor, b: Tensor, indices: Tensor) -> Tensor:
+        """Return pictures (M, B, H, W), from 0 up, of A (M, N, 2, 2), b (M, N, 2) and indices (M, B, T)."""
+        if self.engine == "native":
+            return native.render(self._points(A, b, indices), self.height, self.width, self.tau)
+        return rendering.separable(self._points(A, b, indices), self.height, self.width, self.tau)
+
+    def sample(self, A: Tensor, uniform: Tensor) -> Tensor:
+        """See `embedding.sample`."""
+        bounds = embedding.bounds(A)
+        return native.sample(bounds, uniform) if self.engine == "native" else embedding.sample(bounds, uniform)
+
+    def errors(self, A: Tensor, b: Tensor, indices: Tensor, targets: Tensor, clamp: bool) -> Tensor:
+        """Return the mean squared errors (M, B) of the renderings against `targets` (M, H, W), cut at 1 if
+        `clamp`.
+        """
         parts = []
-        for chosen in torch.split(torch.arange(len(A)), size):
-            points = embed(A[chosen], b[chosen], indices[chosen], begin[chosen])
-            pictures = separable(points, height, width, tau)
+        for chosen in torch.split(torch.arange(len(A)), max(1, _FLOATS // self._floats(indices))):
+            few = A[chosen], b[chosen], indices[chosen]
+            if self.engine == "native":
+                parts.append(native.compare(self._points(*few), targets[chosen], self.tau, clamp))
+                continue
+            pictures = self(*few)
             cut = pictures.clamp(max=1) if clamp else pictures
             parts.append((cut - targets[chosen].unsqueeze(1)).square().mean((-2, -1)))
         return torch.cat(parts)
 
-    return errors
+    def _points(self, A: Tensor, b: Tensor, indices: Tensor) -> Tensor:
+        embed = native.embed if self.engine == "native" else embedding.embed
+        return embed(A, b, indices, embedding.start(A, b))
+
+    def _floats(self, indices: Tensor) -> int:
+        """Return the numbers of the largest intermediate tensor of one IFS."""
+        sides = 2 if self.engine == "native" else max(self.height, self.width)
+        return indices.shape[1] * max(indices.shape[2] * sides, self.height * self.width)
