@@ -75,8 +75,8 @@ class CollageNetwork(nn.Module):
             codes: Tensor = self.hypernetwork(ycc, linear, levels_of(step))
         return codes
 
-    def outcome(self, rgb: Tensor, step: Tensor, codes: Tensor) -> Outcome:
-        """Rate and distortion of real-valued codes."""
+    def outcome(self, rgb: Tensor, step: Tensor, codes: Tensor, half: bool = True) -> Outcome:
+        """Rate and distortion of real-valued codes; the error is not exact with `half`."""
         rounded = torch.round(codes.detach())
         first = self.slices[1]
         means = torch.zeros_like(rounded)
@@ -86,7 +86,9 @@ class CollageNetwork(nn.Module):
         scale = scale_of(positions)
         noisy = codes - means + torch.rand_like(codes) - 0.5
         planes = self.dictionary.synthesise((codes + (rounded - codes).detach()) * self.dictionary.steps(step))
-        planes = self.restoration(planes, levels_of(step).view(-1, 1, 1, 1))
+        # Half precision rounds the sums of the restoration before its own rounding: no matter for a gradient.
+        with torch.autocast(rgb.device.type, torch.bfloat16, enabled=half):
+            planes = self.restoration(planes, levels_of(step).view(-1, 1, 1, 1)).float()
         height, width = rgb.shape[-2:]
         back = rgb_from_ycc(planes[..., :height, :width])
         return Outcome(

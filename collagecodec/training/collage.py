@@ -24,12 +24,19 @@ class CollageTask:
         rate = recipe.options["rate"]
         self.steps: list[float] = rate["steps"]
         self.trade_off = float(rate["trade_off"])
-        torch.manual_seed(recipe.seed)
+        self.seed = recipe.seed
+        torch.manual_seed(self.seed)
         self.network = CollageNetwork()
 
     def prepare(self, crops: Crops) -> None:
         """Measure scales and predictions on three batches."""
         initialise(self.network, torch.cat([crops.at(i).float() for i in range(3)]))
+
+    def enter(self, stage: Stage) -> None:
+        """Grow the restoration to a stage's `restoration = [width, depth]`."""
+        if "restoration" in stage.options:
+            torch.manual_seed(self.seed)
+            self.network.restoration = self.network.restoration.grown(*stage.options["restoration"])
 
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """See the class; figures are means over the batch: bpp as coded, MSE as PSNR in dB."""

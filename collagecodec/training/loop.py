@@ -36,6 +36,9 @@ class Task(Protocol):
     def prepare(self, crops: Crops) -> None:
         """Set starting values that are measured on the data; called once, before the first update."""
 
+    def enter(self, stage: Stage) -> None:
+        """Change the network as a stage asks for, before its first update."""
+
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Loss of (B, 3, H, W) uint8 crops and the figures for the log.
 
@@ -93,6 +96,8 @@ class Run:
         if not self.checkpoint.exists():
             return False
         state = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
+        for stage in self.recipe.stages[: state["stage"] + bool(state["update"])]:
+            self.task.enter(stage)
         self.task.network.load_state_dict(state["network"])
         self.stage, self.update, self.prepared = state["stage"], state["update"], True
         self.saved_optimiser = state["optimiser"]
@@ -124,6 +129,8 @@ class Run:
             self.save(None)
 
     def _train_stage(self, stage: Stage, crops: Crops, progress: Callable[[Stage, int, str], None]) -> None:
+        if not self.update:
+            self.task.enter(stage)
         optimiser = optimiser_for(self.task.network, stage)
         if self.saved_optimiser:
             optimiser.load_state_dict(self.saved_optimiser)

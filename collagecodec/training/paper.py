@@ -47,6 +47,9 @@ class PaperTask:
         """Measure atoms, rotation and tables on the first crops of the first batches."""
         calibrate(self.network, torch.cat([crops.at(i) for i in range(self.calibration_batches)]))
 
+    def enter(self, stage: Stage) -> None:
+        """Stages of this kind change nothing."""
+
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """See the class; figures are the PSNR of the mean error at each rate in dB and the L2 of the code."""
         decoded, factors = network(batch.float())

@@ -16,6 +16,7 @@ from collagecodec.encoder.hypernetwork import HyperNetwork
 from collagecodec.networks.integers import IntegerLayer, activate
 from collagecodec.networks.prior import level_of as torch_level_of
 from collagecodec.networks.prior import pass_masks
+from collagecodec.networks.restoration import Restoration
 from collagecodec.networks.transform import frame, overlap_add, patches, rgb_from_ycc, ycc_from_rgb
 from collagecodec.training.export import count_tables, decoder_arrays, layer_arrays
 
@@ -102,6 +103,27 @@ def test_restoration(network, decoder):
     found = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), level)
     expected = network.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), level / 16))
     assert np.array_equal(found, expected[0].detach().numpy() * 16)
+
+
+def test_a_grown_restoration_starts_as_the_one_it_was():
+    torch.manual_seed(4)
+    small = Restoration(8, 3)
+    with torch.no_grad():
+        small.out.weight.normal_(0, 0.1)
+        for line in small.lines:
+            line.slope.normal_(0, 0.1)
+    planes, level = torch.randn(2, 3, 20, 24) * 20, torch.full((2, 1, 1, 1), 5.0)
+    expected = small(planes, level)
+    assert (expected - planes).abs().max() > 1
+    wider = small.grown(14, 3)
+    assert torch.equal(wider(planes, level), expected)
+    # A further layer copies what it gets, but for one step of the largest activations.
+    deeper = small.grown(14, 5)
+    assert (deeper(planes, level) - expected).abs().mean() < 0.05
+    deeper(planes, level).square().sum().backward()
+    assert deeper.out.weight.grad[:, 8:].abs().sum() > 0
+    with pytest.raises(ValueError, match="3 layers"):
+        small.grown(12, 2)
 
 
 def test_hypernetwork(network):

@@ -41,6 +41,13 @@ batch = 2
 updates = {updates}
 train = ["prior", "hypernetwork", "dictionary", "restoration"]
 rates = {{ prior = 1e-3, hypernetwork = 1e-3, dictionary = 1e-4, restoration = 1e-3 }}
+[[stage]]
+name = "larger"
+restoration = [36, 5]
+batch = 2
+updates = 2
+train = ["prior", "restoration"]
+rates = {{ prior = 1e-3, restoration = 1e-3 }}
 """
 
 
@@ -140,12 +147,14 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(recipe, picture
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 1)
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     whole = trained(recipe, pictures, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        trained(recipe, pictures, tmp_path / "parts", stop_after=4)
+    for stop_after in (4, 2):
+        with pytest.raises(KeyboardInterrupt):
+            trained(recipe, pictures, tmp_path / "parts", stop_after)
     parts = trained(recipe, pictures, tmp_path / "parts")
     expected, found = whole.task.network.state_dict(), parts.task.network.state_dict()
+    assert expected["restoration.out.weight"].shape == (12, 36, 3, 3)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
-    assert (tmp_path / "parts" / "log.jsonl").read_text().count("\n") == 5
+    assert (tmp_path / "parts" / "log.jsonl").read_text().count("\n") == 7
 
 
 def test_the_command_makes_a_model_that_works(recipe, pictures, tmp_path, capsys):
