@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from eval.commands.demo import demo
+from eval.commands.ifs import ifs
 from eval.commands.rd import rd
 from eval.commands.report import report
 from eval.commands.speed import speed
@@ -18,5 +19,5 @@ def main() -> None:
     """Measure codecs, ours and others', and show what was measured."""
 
 
-for command in (demo, rd, report, speed, table, table1, timing):
+for command in (demo, ifs, rd, report, speed, table, table1, timing):
     main.add_command(command)

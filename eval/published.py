@@ -42,3 +42,8 @@ def table1() -> list[TableRow]:
         TableRow(row["method"], row["series"], tuple(row.get("rates", usual)), tuple(row["psnr"]), "rates" in row)
         for row in rows
     ]
+
+
+def ifs_table() -> dict[str, dict[str, float]]:
+    """Return Table 1 of Tu et al. 2023 as far as it is recorded: row, set, mean squared error."""
+    return {row["label"]: dict(row["mse"]) for row in _content()["ifs"]["row"]}

@@ -21,7 +21,14 @@ inline lanes load(const float *from) {
 
 inline void store(float *to, lanes value) { std::memcpy(to, &value, sizeof value); }
 
-inline float sum(lanes v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
+inline float sum(lanes v) {
+    typedef float quad __attribute__((vector_size(16)));
+    quad low, high;
+    std::memcpy(&low, &v, sizeof low);
+    std::memcpy(&high, reinterpret_cast<const char *>(&v) + sizeof low, sizeof high);
+    low += high;
+    return (low[0] + low[1]) + (low[2] + low[3]);
+}
 
 // e^x for x <= 0, relative error below 1e-6: 2^n of the exponent field times a polynomial in [-ln 2 / 2, ln 2 / 2].
 inline lanes exponential(lanes x) {
@@ -108,19 +115,16 @@ template <int K> struct Canvas {
             to[0] = to[1] = 0.0f;
             if (!window.place(points + 2 * t, frame)) continue;
             const float *line = corner(window);
-            lanes along[K] = {}, aside[K] = {};
-            for (int i = 0; i < Window<K>::side; ++i, line += stride) {
-                const float weight = window.down[i], tilted = window.tilted[i];
-                for (int k = 0; k < K; ++k) {
-                    const lanes value = load(line + k * L);
-                    along[k] += weight * value;
-                    aside[k] += tilted * value;
-                }
-            }
             lanes dx = {}, dy = {};
             for (int k = 0; k < K; ++k) {
-                dx += window.across[k] * window.x[k] * along[k];
-                dy += window.across[k] * aside[k];
+                lanes along[2] = {}, aside[2] = {};
+                for (int i = 0; i < Window<K>::side; ++i) {
+                    const lanes value = load(line + i * stride + k * L);
+                    along[i % 2] += window.down[i] * value;
+                    aside[i % 2] += window.tilted[i] * value;
+                }
+                dx += window.across[k] * window.x[k] * (along[0] + along[1]);
+                dy += window.across[k] * (aside[0] + aside[1]);
             }
             to[0] = sum(dx) * (2.0f / frame.tau) * frame.scale_x;
             to[1] = sum(dy) * (2.0f / frame.tau) * frame.scale_y;

@@ -78,3 +78,9 @@ def to_picture(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """
     half = torch.full((2,), 0.5, dtype=b.dtype)
     return A, b / SPAN + half - A @ half
+
+
+def to_frame(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return maps in picture coordinates in the frame of learning, float32: the inverse of `to_picture`."""
+    half = torch.full((2,), 0.5, dtype=b.dtype)
+    return A.float(), ((b - half + A @ half) * SPAN).float()

@@ -1,0 +1,73 @@
+"""Random IFS in the manner of FractalDB (Kataoka et al. 2020, Pre-training without Natural Images, section 3).
+
+The number of maps is drawn evenly from 2 to 8, all six numbers of each map evenly from [-1, 1]. An IFS is kept
+if its attractor, scaled to the picture, covers more than a share of the pixels, the filling rate (there 0.2).
+Here the maps must also contract, so that there is an attractor: of the paper's rule only systems that escape or
+that contract merely on average are lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collagecodec.fractals.ifs import IFS
+
+FILLING_RATE = 0.2
+SIDE = 256
+"""Pixels a side of the picture of which the filling rate is taken."""
+POINTS = 100_000
+MARGIN = 1 / 32
+"""Share of the picture that the attractor leaves free on every side."""
+
+_CHAINS, _SETTLE = 1000, 30
+_SMALLEST = 1e-6
+_MAPS = (2, 8)
+
+
+def systems(seed: int, rate: float = FILLING_RATE) -> Iterator[IFS]:
+    """Yield random IFS whose attractors fill the picture but for `MARGIN`, without end.
+
+    `rate`: the filling rate below which they are passed over, from 0 to 1; near 1 hardly any are found.
+    """
+    random = np.random.default_rng(seed)
+    while True:
+        found = _fitted(_drawn(random), random)
+        if found is not None and pixels(found, random).mean() > rate:
+            yield found
+
+
+def pixels(ifs: IFS, random: np.random.Generator, side: int = SIDE, points: int = POINTS) -> NDArray[np.bool_]:
+    """Return which pixels (side, side) a chaos game of `points` points hits; points outside are not seen."""
+    places = np.floor(_game(ifs, random, points) * side).astype(np.int64)
+    places = places[((places >= 0) & (places < side)).all(1)]
+    canvas = np.zeros((side, side), np.bool_)
+    canvas[places[:, 1], places[:, 0]] = True
+    return canvas
+
+
+def _drawn(random: np.random.Generator) -> IFS:
+    while True:
+        numbers = random.uniform(-1, 1, (random.integers(_MAPS[0], _MAPS[1] + 1), 6))
+        ifs = IFS(numbers[:, :4].reshape(-1, 2, 2), numbers[:, 4:])
+        if ifs.contraction < 1:
+            return ifs
+
+
+def _fitted(ifs: IFS, random: np.random.Generator) -> IFS | None:
+    """Return `ifs` scaled to the picture, each axis on its own; None where the attractor is flat or a point."""
+    points = _game(ifs, random, POINTS)
+    low, high = points.min(0), points.max(0)
+    if (high - low).min() < _SMALLEST:
+        return None
+    scale = (1 - 2 * MARGIN) / (high - low)
+    return ifs.moved(scale, MARGIN - low * scale)
+
+
+def _game(ifs: IFS, random: np.random.Generator, points: int) -> NDArray[np.float64]:
+    """Return `points` points (points, 2) of the attractor: many short sequences, their beginnings left out."""
+    steps = -(-points // _CHAINS)
+    indices = random.choice(len(ifs), (_CHAINS, _SETTLE + steps), p=ifs.probabilities)
+    return ifs.points(indices)[:, _SETTLE:].reshape(-1, 2)[:points]
