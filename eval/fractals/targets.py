@@ -20,7 +20,7 @@ _CLASSES = 10
 def targets(name: str, count: int, root: Path | None = None) -> NDArray[np.float32]:
     """Return `count` targets, float32 (count, 32, 32) of 0 and 1; `DataError` where the pictures are missing.
 
-    Of MNIST and its likes the first pictures of each class of the test part, class after class, as the authors
+    Of MNIST and its likes the first pictures of each class of the test part, the classes in turn, as the authors
     take them (ten of each for 100); of 'fractaldb' the first random IFS of seed 0.
     """
     grey = _fractals(count) if name == "fractaldb" else _first_of_classes(name, count, root)
@@ -38,5 +38,5 @@ def _fractals(count: int) -> NDArray[np.float32]:
 def _first_of_classes(name: str, count: int, root: Path | None) -> NDArray[np.float32]:
     pictures, labels = idx.images(name, root=root), idx.labels(name, root=root)
     each = -(-count // _CLASSES)
-    chosen = np.concatenate([np.flatnonzero(labels == number)[:each] for number in range(_CLASSES)])
-    return idx.enlarged(pictures[chosen[:count]])
+    chosen = np.stack([np.flatnonzero(labels == number)[:each] for number in range(_CLASSES)], 1)
+    return idx.enlarged(pictures[chosen.ravel()[:count]])

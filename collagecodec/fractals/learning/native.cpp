@@ -10,7 +10,6 @@
 namespace {
 
 typedef float lanes __attribute__((vector_size(32)));
-typedef std::int32_t whole __attribute__((vector_size(32)));
 constexpr int L = 8;
 
 inline lanes load(const float *from) {
@@ -21,31 +20,18 @@ inline lanes load(const float *from) {
 
 inline void store(float *to, lanes value) { std::memcpy(to, &value, sizeof value); }
 
-inline float sum(lanes v) {
+// The sums of the lanes of both.
+inline void sums(lanes v, lanes w, float *out) {
     typedef float quad __attribute__((vector_size(16)));
-    quad low, high;
-    std::memcpy(&low, &v, sizeof low);
-    std::memcpy(&high, reinterpret_cast<const char *>(&v) + sizeof low, sizeof high);
-    low += high;
-    return (low[0] + low[1]) + (low[2] + low[3]);
-}
-
-// e^x for x <= 0, relative error below 1e-6: 2^n of the exponent field times a polynomial in [-ln 2 / 2, ln 2 / 2].
-inline lanes exponential(lanes x) {
-    x = x > -80.0f ? x : lanes{} - 80.0f;
-    const lanes scaled = x * 1.44269504f - 0.5f;
-    const whole n = __builtin_convertvector(scaled, whole);  // towards 0, that is up, after half a unit down: nearest
-    const lanes r = x - __builtin_convertvector(n, lanes) * 0.693147181f;
-    lanes p = r * 0.00138888889f + 0.00833333333f;
-    p = p * r + 0.0416666667f;
-    p = p * r + 0.166666667f;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    const whole bits = (n + 127) << 23;
-    lanes power;
-    std::memcpy(&power, &bits, sizeof power);
-    return p * power;
+    quad a, b, c, d;
+    std::memcpy(&a, &v, sizeof a);
+    std::memcpy(&b, reinterpret_cast<const char *>(&v) + sizeof a, sizeof b);
+    std::memcpy(&c, &w, sizeof c);
+    std::memcpy(&d, reinterpret_cast<const char *>(&w) + sizeof c, sizeof d);
+    a += b;
+    c += d;
+    out[0] = (a[0] + a[1]) + (a[2] + a[3]);
+    out[1] = (c[0] + c[1]) + (c[2] + c[3]);
 }
 
 struct Frame {
@@ -53,81 +39,112 @@ struct Frame {
     float scale_x, scale_y, shift, tau;  // column = scale_x * x + width * shift - 0.5, and so the row
 };
 
-// The window of one point: where it begins in the padded picture, distances from the point, values of the Gaussian.
-template <int K> struct Window {
-    static constexpr int side = K * L;
-    std::int64_t column, row;
-    lanes x[K], across[K];
-    float down[side], tilted[side];  // the latter times the distance; in memory, from where they are spread over lanes
+// Values of the Gaussian at the pixels of a window, of second order around the middles of BINS places between two
+// pixels: the third derivative is at most 4 tau^-1.5, and 4 / 6 / 128^3 is 3e-7.
+template <int K> struct Profile {
+    static constexpr int side = K * L, BINS = 64;
+    std::vector<float> table;
 
-    bool place(const float *point, const Frame &frame) {
-        const float at_x = frame.scale_x * point[0] + (frame.width * frame.shift - 0.5f);
-        const float at_y = frame.scale_y * point[1] + (frame.height * frame.shift - 0.5f);
-        // Beyond reach of the picture, or not a number: nothing is seen of it.
-        if (!(at_x > -side / 2 && at_x < frame.width + side / 2 && at_y > -side / 2 && at_y < frame.height + side / 2))
-            return false;
-        const float left = std::floor(at_x), top = std::floor(at_y);
-        column = static_cast<std::int64_t>(left) + side / 2 + 1;
-        row = static_cast<std::int64_t>(top) + side / 2 + 1;
-        const lanes count = {0, 1, 2, 3, 4, 5, 6, 7};
-        for (int k = 0; k < K; ++k) {
-            x[k] = count + (k * L - (side / 2 - 1) - (at_x - left));
-            const lanes y = count + (k * L - (side / 2 - 1) - (at_y - top));
-            across[k] = exponential(x[k] * x[k] * (-1.0f / frame.tau));
-            const lanes value = exponential(y * y * (-1.0f / frame.tau));
-            store(down + k * L, value);
-            store(tilted + k * L, value * y);
-        }
-        return true;
+    explicit Profile(double tau) : table(BINS * 3 * side) {
+        for (int bin = 0; bin < BINS; ++bin)
+            for (int k = 0; k < side; ++k) {
+                const double u = k - (side / 2 - 1) - (bin + 0.5) / BINS, value = std::exp(-u * u / tau);
+                float *to = table.data() + bin * 3 * side + k;
+                to[0] = static_cast<float>(value);
+                to[side] = static_cast<float>(value * 2 * u / tau);
+                to[2 * side] = static_cast<float>(value * (2 * u * u / tau - 1) / tau);
+            }
+    }
+
+    // `fraction`: from 0 to 1, where between two pixels the point lies.
+    void values(float fraction, float *out) const {
+        int bin = static_cast<int>(fraction * BINS);
+        bin = bin < BINS ? bin : BINS - 1;
+        const float rest = fraction - (bin + 0.5f) / BINS;
+        const float *from = table.data() + bin * 3 * side;
+        for (int k = 0; k < side; k += L)
+            store(out + k, load(from + k) + rest * (load(from + side + k) + rest * load(from + 2 * side + k)));
     }
 };
 
-// A picture with a border as wide as a window, so that no window needs to be cut.
+// A picture with a border as wide as a window, so that no window needs to be cut; and the points drawn into it.
 template <int K> struct Canvas {
-    static constexpr std::int64_t pad = Window<K>::side;
+    static constexpr int side = K * L;
+    static constexpr std::int64_t pad = side;
+    struct Point {
+        std::int64_t corner;  // of its window among the cells; below 0 where nothing of it is seen
+        float x, y;           // its place in the window, in pixels
+        float across[side], down[side];
+    };
     const Frame frame;
     const std::int64_t stride;
+    const Profile<K> profile;
     std::vector<float> cells;
+    std::vector<Point> marks;
 
     explicit Canvas(const Frame &given)
-        : frame(given), stride(given.width + 2 * pad), cells((given.height + 2 * pad) * stride) {}
+        : frame(given), stride(given.width + 2 * pad), profile(given.tau), cells((given.height + 2 * pad) * stride) {}
 
     float *row(std::int64_t h) { return cells.data() + (h + pad) * stride + pad; }
-    float *corner(const Window<K> &window) { return cells.data() + window.row * stride + window.column; }
     void clear() { std::memset(cells.data(), 0, cells.size() * sizeof(float)); }
 
-    void draw(const float *points, std::int64_t length) {
-        Window<K> window;
-        for (std::int64_t t = 0; t < length; ++t) {
-            if (!window.place(points + 2 * t, frame)) continue;
-            float *line = corner(window);
-            for (int i = 0; i < Window<K>::side; ++i, line += stride)
-                for (int k = 0; k < K; ++k)
-                    store(line + k * L, load(line + k * L) + window.down[i] * window.across[k]);
+    // Takes the points (length, 2) that `draw` and `trace` are about.
+    void take(const float *points, std::int64_t length) {
+        constexpr float reach = side / 2;
+        const float offset_x = frame.width * frame.shift - 0.5f, offset_y = frame.height * frame.shift - 0.5f;
+        marks.resize(length);
+        for (Point &mark : marks) {
+            const float at_x = frame.scale_x * points[0] + offset_x, at_y = frame.scale_y * points[1] + offset_y;
+            points += 2;
+            mark.corner = -1;
+            // Out of reach of the picture, or not a number.
+            if (!(at_x > -reach && at_x < frame.width + reach && at_y > -reach && at_y < frame.height + reach)) continue;
+            const float left = std::floor(at_x), top = std::floor(at_y);
+            mark.corner = (static_cast<std::int64_t>(top) + side / 2 + 1) * stride + static_cast<std::int64_t>(left) +
+                          side / 2 + 1;
+            mark.x = at_x - left + (side / 2 - 1);
+            mark.y = at_y - top + (side / 2 - 1);
+            profile.values(at_x - left, mark.across);
+            profile.values(at_y - top, mark.down);
         }
     }
 
-    // The gradient of the points, where the cells hold that of the picture.
-    void trace(const float *points, std::int64_t length, float *out) {
-        Window<K> window;
-        for (std::int64_t t = 0; t < length; ++t) {
-            float *to = out + 2 * t;
-            to[0] = to[1] = 0.0f;
-            if (!window.place(points + 2 * t, frame)) continue;
-            const float *line = corner(window);
-            lanes dx = {}, dy = {};
-            for (int k = 0; k < K; ++k) {
-                lanes along[2] = {}, aside[2] = {};
-                for (int i = 0; i < Window<K>::side; ++i) {
-                    const lanes value = load(line + i * stride + k * L);
-                    along[i % 2] += window.down[i] * value;
-                    aside[i % 2] += window.tilted[i] * value;
+    void draw() {
+        for (const Point &mark : marks) {
+            if (mark.corner < 0) continue;
+            float *line = cells.data() + mark.corner;
+            for (int i = 0; i < side; ++i, line += stride)
+                for (int k = 0; k < side; k += L)
+                    store(line + k, load(line + k) + mark.down[i] * load(mark.across + k));
+        }
+    }
+
+    // The gradient (length, 2) of the points, where the cells hold that of the picture.
+    void trace(float *out) const {
+        const lanes count = {0, 1, 2, 3, 4, 5, 6, 7};
+        const float factor_x = 2.0f / frame.tau * frame.scale_x, factor_y = 2.0f / frame.tau * frame.scale_y;
+        for (const Point &mark : marks) {
+            out[0] = out[1] = 0.0f;
+            if (mark.corner >= 0) {
+                float tilted[side];
+                for (int k = 0; k < side; k += L) store(tilted + k, load(mark.down + k) * (count + (k - mark.y)));
+                lanes dx = {}, dy = {};
+                for (int k = 0; k < side; k += L) {
+                    const float *line = cells.data() + mark.corner + k;
+                    lanes along[2] = {}, aside[2] = {};
+                    for (int i = 0; i < side; ++i, line += stride) {
+                        along[i % 2] += mark.down[i] * load(line);
+                        aside[i % 2] += tilted[i] * load(line);
+                    }
+                    const lanes across = load(mark.across + k);
+                    dx += across * (count + (k - mark.x)) * (along[0] + along[1]);
+                    dy += across * (aside[0] + aside[1]);
                 }
-                dx += window.across[k] * window.x[k] * (along[0] + along[1]);
-                dy += window.across[k] * (aside[0] + aside[1]);
+                sums(dx, dy, out);
+                out[0] *= factor_x;
+                out[1] *= factor_y;
             }
-            to[0] = sum(dx) * (2.0f / frame.tau) * frame.scale_x;
-            to[1] = sum(dy) * (2.0f / frame.tau) * frame.scale_y;
+            out += 2;
         }
     }
 };
@@ -137,7 +154,8 @@ void render(const float *points, std::int64_t pictures, std::int64_t length, con
     Canvas<K> canvas(frame);
     for (std::int64_t p = 0; p < pictures; ++p) {
         canvas.clear();
-        canvas.draw(points + 2 * p * length, length);
+        canvas.take(points + 2 * p * length, length);
+        canvas.draw();
         for (std::int64_t h = 0; h < frame.height; ++h)
             std::memcpy(out + (p * frame.height + h) * frame.width, canvas.row(h), frame.width * sizeof(float));
     }
@@ -150,7 +168,8 @@ void render_backward(const float *points, const float *gradient, std::int64_t pi
     for (std::int64_t p = 0; p < pictures; ++p) {
         for (std::int64_t h = 0; h < frame.height; ++h)
             std::memcpy(canvas.row(h), gradient + (p * frame.height + h) * frame.width, frame.width * sizeof(float));
-        canvas.trace(points + 2 * p * length, length, out + 2 * p * length);
+        canvas.take(points + 2 * p * length, length);
+        canvas.trace(out + 2 * p * length);
     }
 }
 
@@ -161,7 +180,8 @@ void compare(const float *points, const float *targets, std::int64_t systems, st
     const float share = 1.0f / (frame.height * frame.width);
     for (std::int64_t p = 0; p < systems * batch; ++p) {
         canvas.clear();
-        canvas.draw(points + 2 * p * length, length);
+        canvas.take(points + 2 * p * length, length);
+        canvas.draw();
         double total = 0.0;
         const float *target = targets + p / batch * frame.height * frame.width;
         std::vector<float> difference(frame.width);
@@ -183,9 +203,58 @@ void compare(const float *points, const float *targets, std::int64_t systems, st
             std::memset(left, 0, (inside ? Canvas<K>::pad : canvas.stride) * sizeof(float));
             if (inside) std::memset(canvas.row(h) + frame.width, 0, Canvas<K>::pad * sizeof(float));
         }
-        canvas.trace(points + 2 * p * length, length, out + 2 * p * length);
+        canvas.trace(out + 2 * p * length);
     }
 }
+
+// Sequences of one IFS that lie one after the other. Several are walked at a time: a step waits for the one before.
+constexpr int ABREAST = 5;
+
+struct Lines {
+    const float *maps;            // (N, 6)
+    const std::uint8_t *indices;  // (lines, T)
+    const float *begin;           // (2,)
+    std::int64_t length;
+
+    Lines from(std::int64_t line) const { return {maps, indices + line * length, begin, length}; }
+
+    template <int N> void forward(float *points) const {
+        float x[N], y[N];
+        for (int n = 0; n < N; ++n) x[n] = begin[0], y[n] = begin[1];
+        for (std::int64_t t = 0; t < length; ++t)
+            for (int n = 0; n < N; ++n) {
+                const std::int64_t at = n * length + t;
+                const float *map = maps + 6 * indices[at];
+                const float moved = map[0] * x[n] + map[1] * y[n] + map[4];
+                y[n] = map[2] * x[n] + map[3] * y[n] + map[5];
+                x[n] = moved;
+                points[2 * at] = x[n];
+                points[2 * at + 1] = y[n];
+            }
+    }
+
+    template <int N> void backward(const float *points, const float *gradient, float *out) const {
+        float gx[N] = {}, gy[N] = {};
+        for (std::int64_t t = length - 1; t >= 0; --t)
+            for (int n = 0; n < N; ++n) {
+                const std::int64_t at = n * length + t;
+                gx[n] += gradient[2 * at];
+                gy[n] += gradient[2 * at + 1];
+                const float *before = t ? points + 2 * (at - 1) : begin;
+                const float *map = maps + 6 * indices[at];
+                float *to = out + 6 * indices[at];
+                to[0] += gx[n] * before[0];
+                to[1] += gx[n] * before[1];
+                to[2] += gy[n] * before[0];
+                to[3] += gy[n] * before[1];
+                to[4] += gx[n];
+                to[5] += gy[n];
+                const float moved = map[0] * gx[n] + map[2] * gy[n];
+                gy[n] = map[1] * gx[n] + map[3] * gy[n];
+                gx[n] = moved;
+            }
+    }
+};
 
 }  // namespace
 
@@ -195,16 +264,14 @@ extern "C" {
 void collage_embed(const float *maps, const std::uint8_t *indices, const float *begin, std::int64_t systems,
                    std::int64_t count, std::int64_t batch, std::int64_t length, float *points) {
     for (std::int64_t m = 0; m < systems; ++m)
-        for (std::int64_t b = 0; b < batch; ++b) {
-            float x = begin[2 * m], y = begin[2 * m + 1];
-            for (std::int64_t t = 0, at = (m * batch + b) * length; t < length; ++t, ++at) {
-                const float *map = maps + 6 * (m * count + indices[at]);
-                const float moved = map[0] * x + map[1] * y + map[4];
-                y = map[2] * x + map[3] * y + map[5];
-                x = moved;
-                points[2 * at] = x;
-                points[2 * at + 1] = y;
-            }
+        for (std::int64_t b = 0; b < batch; b += ABREAST) {
+            const int lines = static_cast<int>(batch - b < ABREAST ? batch - b : ABREAST);
+            const std::int64_t first = (m * batch + b) * length;
+            const Lines walk{maps + 6 * m * count, indices + first, begin + 2 * m, length};
+            if (lines == ABREAST) walk.forward<ABREAST>(points + 2 * first);
+            else
+                for (int line = 0; line < lines; ++line)
+                    walk.from(line).forward<1>(points + 2 * (first + line * length));
         }
 }
 
@@ -213,24 +280,15 @@ void collage_embed_backward(const float *maps, const std::uint8_t *indices, cons
                             const float *gradient, std::int64_t systems, std::int64_t count, std::int64_t batch,
                             std::int64_t length, float *out) {
     for (std::int64_t m = 0; m < systems; ++m)
-        for (std::int64_t b = 0; b < batch; ++b) {
-            float gx = 0.0f, gy = 0.0f;
-            for (std::int64_t t = length - 1, at = (m * batch + b + 1) * length - 1; t >= 0; --t, --at) {
-                gx += gradient[2 * at];
-                gy += gradient[2 * at + 1];
-                const float *before = t ? points + 2 * (at - 1) : begin + 2 * m;
-                const float *map = maps + 6 * (m * count + indices[at]);
-                float *to = out + 6 * (m * count + indices[at]);
-                to[0] += gx * before[0];
-                to[1] += gx * before[1];
-                to[2] += gy * before[0];
-                to[3] += gy * before[1];
-                to[4] += gx;
-                to[5] += gy;
-                const float moved = map[0] * gx + map[2] * gy;
-                gy = map[1] * gx + map[3] * gy;
-                gx = moved;
-            }
+        for (std::int64_t b = 0; b < batch; b += ABREAST) {
+            const int lines = static_cast<int>(batch - b < ABREAST ? batch - b : ABREAST);
+            const std::int64_t first = (m * batch + b) * length;
+            const Lines walk{maps + 6 * m * count, indices + first, begin + 2 * m, length};
+            const float *at = points + 2 * first, *given = gradient + 2 * first;
+            if (lines == ABREAST) walk.backward<ABREAST>(at, given, out + 6 * m * count);
+            else
+                for (int line = 0; line < lines; ++line)
+                    walk.from(line).backward<1>(at + 2 * line * length, given + 2 * line * length, out + 6 * m * count);
         }
 }
 

@@ -27,19 +27,21 @@ from collagecodec.fractals.learning.parameters import SPAN
 
 _SOURCE = Path(__file__).with_suffix(".cpp")
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
+_SMALLEST = 0.25
+"""Least tau in square pixels that the tables of native.cpp are fine enough for."""
 _REACH = {1.3: 1, 5.3: 2, 21.0: 4}
-"""Largest tau in square pixels for which a window of so many times 8 pixels holds all but 1e-5 of the peak."""
+"""Largest tau for which a window of so many times 8 pixels holds all but 1e-5 of the peak."""
 
 
 def window(tau: float) -> int | None:
-    """Return the window for `tau`, in units of 8 pixels; None where there is none large enough."""
-    return next((size for bound, size in _REACH.items() if tau <= bound), None)
+    """Return the window for `tau`, in units of 8 pixels; None where there is none."""
+    return next((size for bound, size in _REACH.items() if _SMALLEST <= tau <= bound), None)
 
 
 def available(tau: float = 1.0) -> str | None:
     """Return None if the compiled forms can be used with `tau`, else the reason why not."""
     if window(tau) is None:
-        return f"tau {tau} is beyond {max(_REACH)}"
+        return f"tau is {tau}, not from {_SMALLEST} to {max(_REACH)}"
     try:
         _library()
     except MissingLibraryError as error:
