@@ -54,14 +54,14 @@ def known() -> dict[str, Series]:
 def resolve(spec: str) -> tuple[Series, ...]:
     """Return the series that `spec` names.
 
-    `spec` is a label, a pattern ('avif-*'), 'default', 'all', a label with changed settings
-    ('collage@effort=5,quality=20/40/60'), or the path of a Python file with a `SERIES`.
+    `spec` is a label, a pattern ('avif-*'), 'default', 'all' (without the slow ones), a label with changed
+    settings ('collage@effort=5,quality=20/40/60'), or the path of a Python file with a `SERIES`.
     Raises `NoSuchSeriesError` if it fits nothing and `ValueError` if its settings cannot be read.
     """
     if spec == "default":
         return tuple(known()[label] for label in DEFAULT)
     if spec == "all":
-        return tuple(known().values())
+        return tuple(series for series in known().values() if not series.slow)
     label, at, settings = spec.partition("@")
     if label.endswith(".py"):
         found = tuple(_load(Path(label)).SERIES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from eval.commands.coin import coin
 from eval.commands.demo import demo
 from eval.commands.ifs import ifs
 from eval.commands.rd import rd
@@ -19,5 +20,5 @@ def main() -> None:
     """Measure codecs, ours and others', and show what was measured."""
 
 
-for command in (demo, ifs, rd, report, speed, table, table1, timing):
+for command in (coin, demo, ifs, rd, report, speed, table, table1, timing):
     main.add_command(command)

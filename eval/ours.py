@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from collagecodec.codecs import registry
+from collagecodec.codecs.base import Codec
 from eval.series import Series
 
 _QUALITIES = tuple(map(float, (2, 6, 10, 16, 22, 28, 35, 42, 50, 58, 66, 74, 82, 90, 96)))
+_NETS = (520, 530, 1028, 1040, 1349)
+"""The paper's networks of COIN, 100 layers + width."""
 _STEPS = tuple(map(float, (400, 260, 180, 130, 100, 76, 58, 44, 34, 26, 20, 15, 11, 8, 6, 4)))
+
+
+def coin(net: int, **settings: Any) -> Codec:
+    """COIN with the network of `net` // 100 layers that are `net` % 100 wide."""
+    return registry.get("coin", net=f"{net // 100}x{net % 100}", **settings)
+
 
 SERIES = (
     Series("collage", partial(registry.get, "collage"), "quality", _QUALITIES),
@@ -23,4 +33,6 @@ SERIES = (
             ("dct-fixed-16", 16, "fixed"),
         )
     ),
+    Series("coin", coin, "net", _NETS, {"coding": "half"}, slow=True),
+    Series("coin-entropy", coin, "net", _NETS, {"coding": "entropy"}, slow=True),
 )

@@ -25,6 +25,8 @@ class Series:
     knob: str
     values: tuple[Knob, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    slow: bool = False
+    """Whether a picture takes minutes or more: measured only when it is named, not by 'all' or 'table1'."""
 
     def codec(self, value: Knob) -> Codec:
         """Return the codec with the knob at `value`."""

@@ -48,6 +48,10 @@ class Task:
 @click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--checkpoint", metavar="FILE",
+    help="Where such a codec keeps its fit, to continue after an interruption.  [default: OUTPUT.fit]",
+)  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: one for each core.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, PSNR included.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
@@ -74,6 +78,8 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     if settings := _settings(given):
         options["options"] = settings
     tasks = [
+    if given["checkpoint"] and len(items) > 1:
+        raise click.UsageError("--checkpoint keeps one fit, and there are several files; leave it out")
         Task(item.path, target, given["force"], given["as_json"], len(items) == 1, options)
         for item, target in zip(items, targets, strict=True)
     ]
@@ -91,10 +97,9 @@ def _check_targets(given: dict[str, Any]) -> None:
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
-    """The codec's settings of --set and --steps; a usage error for one that it does not have."""
+    """The codec's settings of --set and the options beside it; a usage error for one that it does not have."""
     texts = list(given["settings"])
-    if given["steps"] is not None:
-        texts.append(f"steps={given['steps']}")
+    texts += [f"{name}={given[name]}" for name in ("steps", "checkpoint") if given[name] is not None]
     if not texts:
         return {}
     from collagecodec.codecs.settings import parsed
@@ -120,14 +125,20 @@ def encode_one(task: Task) -> dict[str, Any]:
     bar = Progress(1000)
     progress = (lambda share, note: bar.update(int(1000 * share), note)) if task.alone else None
     try:
-        data = api.encode(source, **task.options, progress=progress)
+        data = api.encode(source, **options, progress=progress)
     finally:
+    checkpoint = _checkpoint(task)
+    options = dict(task.options)
+    if checkpoint:
+        options["options"] = {**options.get("options", {}), "checkpoint": str(checkpoint)}
         bar.clear()
     seconds = time.perf_counter() - begun
     write_atomic(task.target, lambda stream: _put(stream, data), force=task.force)
     figures = {
         "input": task.source,
         "output": task.target,
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
         "width": source.width,
         "height": source.height,
         "bytes": len(data),
@@ -141,6 +152,20 @@ def encode_one(task: Task) -> dict[str, Any]:
 
 def _put(stream: Any, data: bytes) -> None:
     stream.write(data)
+
+def _checkpoint(task: Task) -> Path | None:
+    """Where a fit is kept while it lasts; None if the codec makes none, or the settings name another place."""
+    from dataclasses import fields
+
+    from collagecodec.codecs.registry import codec_class
+
+    codec, settings = task.options.get("codec"), task.options.get("options", {})
+    if codec is None or task.target == STANDARD or settings.get("checkpoint"):
+        return None
+    if "checkpoint" not in {field.name for field in fields(codec_class(codec))}:
+        return None
+    return Path(f"{task.target}.fit")
+
 
 
 def _psnr(source: Any, data: bytes) -> float | None:

@@ -58,8 +58,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("collage: interrupted", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # Click puts its own in the place of what said where the work can go on.
+        said = str(error.__cause__ or error)
+        click.echo(f"collage: interrupted{': ' if said else ''}{said}", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has what they wanted; keep Python from complaining when it flushes.

@@ -42,6 +42,7 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
     {
         "collage": Entry("collagecodec.codecs.collage", "CollageCodec"),
         "collage-paper": Entry("collagecodec.codecs.collage_paper", "PaperCollageCodec", extra="train"),
+        "coin": Entry("collagecodec.codecs.coin", "CoinCodec"),
         "dct": Entry("collagecodec.codecs.dct", "DctCodec"),
     }
 )
