@@ -27,21 +27,32 @@ _SMALLEST = 1e-6
 _MAPS = (2, 8)
 
 
-def systems(seed: int, rate: float = FILLING_RATE) -> Iterator[IFS]:
+def systems(seed: int, rate: float = FILLING_RATE, side: int = SIDE, points: int = POINTS) -> Iterator[IFS]:
     """Yield random IFS whose attractors fill the picture but for `MARGIN`, without end.
 
-    `rate`: the filling rate below which they are passed over, from 0 to 1; near 1 hardly any are found.
+    `rate`: the filling rate below which they are passed over, from 0 to 1; near 1 hardly any are found. It is
+    taken of pictures of `side` pixels and `points` points.
     """
     random = np.random.default_rng(seed)
     while True:
-        found = _fitted(_drawn(random), random)
-        if found is not None and pixels(found, random).mean() > rate:
-            yield found
+        ifs = _drawn(random)
+        places = _game(ifs, random, points)
+        low, size = places.min(0), np.ptp(places, 0)
+        if size.min() < _SMALLEST:  # flat, or a point
+            continue
+        scale = (1 - 2 * MARGIN) / size
+        shift = MARGIN - low * scale
+        if _hit(places * scale + shift, side).mean() > rate:
+            yield ifs.moved(scale, shift)
 
 
 def pixels(ifs: IFS, random: np.random.Generator, side: int = SIDE, points: int = POINTS) -> NDArray[np.bool_]:
     """Return which pixels (side, side) a chaos game of `points` points hits; points outside are not seen."""
-    places = np.floor(_game(ifs, random, points) * side).astype(np.int64)
+    return _hit(_game(ifs, random, points), side)
+
+
+def _hit(points: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
+    places = np.floor(points * side).astype(np.int64)
     places = places[((places >= 0) & (places < side)).all(1)]
     canvas = np.zeros((side, side), np.bool_)
     canvas[places[:, 1], places[:, 0]] = True
@@ -54,16 +65,6 @@ def _drawn(random: np.random.Generator) -> IFS:
         ifs = IFS(numbers[:, :4].reshape(-1, 2, 2), numbers[:, 4:])
         if ifs.contraction < 1:
             return ifs
-
-
-def _fitted(ifs: IFS, random: np.random.Generator) -> IFS | None:
-    """Return `ifs` scaled to the picture, each axis on its own; None where the attractor is flat or a point."""
-    points = _game(ifs, random, POINTS)
-    low, high = points.min(0), points.max(0)
-    if (high - low).min() < _SMALLEST:
-        return None
-    scale = (1 - 2 * MARGIN) / (high - low)
-    return ifs.moved(scale, MARGIN - low * scale)
 
 
 def _game(ifs: IFS, random: np.random.Generator, points: int) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ class Row:
 
 
 ROWS = {
-    "A": Row("plain S, no clipping of gradients", replace(FULL, form="plain", clip=0.0)),
+    "A": Row("plain S", replace(FULL, form="plain")),
     ENCODER: Row("inverse encoder", None),
     "C": Row("without clamp", replace(FULL, clamp=False)),
     "D": Row("without noisy SGD", replace(FULL, noise=0.0)),

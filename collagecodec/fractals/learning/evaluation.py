@@ -28,9 +28,9 @@ def errors(
     rounding.
     """
     renderer = Renderer(targets.shape[1], targets.shape[2], tau, "torch")
-    matrices, offsets = to_frame(torch.from_numpy(A), torch.from_numpy(b))
+    matrices, offsets = to_frame(torch.tensor(A), torch.tensor(b))
     uniform = torch.rand(renderings, points, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         indices = renderer.sample(matrices, uniform)
-        found = renderer.errors(matrices, offsets, indices, torch.from_numpy(np.asarray(targets)), clamp=True)
+        found = renderer.errors(matrices, offsets, indices, torch.tensor(targets), clamp=True)
     return found.numpy()
