@@ -45,9 +45,10 @@ def encode(
 
     At most one target: `quality` 0..100 (60 by default), `bpp` bits per pixel of the file, `psnr` in dB over
     the colour samples, `max_bytes`. The size is never passed, the PSNR always reached. `effort` 0 leaves the
-    hypernetwork out, 1 is the default. `codec` names another codec and `options` its settings, which
-    `collage codecs` lists: the fields of its class. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and
-    replaces what the image carries, kind by kind. `progress` is called with the share of the work done, 0..1,
+    hypernetwork out, 1 is the default, 2 to 9 refine the codes of this picture, ever longer (needs PyTorch).
+    `codec` names another codec and `options` its settings, which `collage codecs` lists: the fields of its
+    class. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and replaces what the image carries, kind by
+    kind. `progress` is called with the share of the work done, 0..1,
     which starts again with every trial of a search, and a text such as the PSNR so far, which may be empty.
 
     Raises UnsupportedImageError for pictures that cannot be stored, LimitError for targets that cannot be

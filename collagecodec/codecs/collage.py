@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from collagecodec.encoder.encoding import PictureEncoder, Source
 
 DEFAULT_QUALITY = 60.0
-DEFAULT_EFFORT = 1
+DEFAULT_EFFORT, MAX_EFFORT = 1, 9
 
 
 @dataclass(frozen=True)
 class CollageCodec(Codec):
     """`quality` 0..100, or one of `bpp` (bits per pixel of the whole file), `psnr` (dB over all colour samples),
-    `max_bytes`; `effort` 0 (linear analysis) or 1 (hypernetwork); `model` by name."""
+    `max_bytes`; `effort` 0 (linear analysis), 1 (hypernetwork) or 2..9 (refinement with PyTorch); `model` by
+    name."""
 
     quality: float | None = None
     bpp: float | None = None
@@ -44,8 +45,8 @@ class CollageCodec(Codec):
         """ValueError for more than one target or a setting out of range."""
         if sum(t is not None for t in (self.quality, self.bpp, self.psnr, self.max_bytes)) > 1:
             raise ValueError("give one of quality, bpp, psnr and max_bytes, not several")
-        if not 0 <= self.effort <= 1:
-            raise ValueError(f"effort is 0 or 1, not {self.effort}")
+        if not 0 <= self.effort <= MAX_EFFORT:
+            raise ValueError(f"effort goes from 0 to {MAX_EFFORT}, not {self.effort}")
         for target in (self.bpp, self.psnr, self.max_bytes):
             if target is not None and not 0 < target < math.inf:
                 raise ValueError(f"a target must be above 0, not {target}")
@@ -72,16 +73,21 @@ class CollageCodec(Codec):
         from collagecodec.encoder.rate_control import psnr_search, size_search, step_of_quality
 
         model = load_encoder(self.model)
-        encoder = PictureEncoder(source, model, plain=self.effort == 0, progress=progress)
+        encoder = PictureEncoder(source, model, self.effort, progress)
         if self.psnr is not None:
-            return psnr_search(self.psnr).run(lambda units: _with_psnr(encoder, units, metadata))
-        limit = self.max_bytes
-        if self.bpp is not None:
-            limit = int(self.bpp * source.width * source.height / 8)
-        if limit is not None:
-            return size_search(limit).run(lambda units: _with_size(encoder, units, metadata))
-        quality = DEFAULT_QUALITY if self.quality is None else self.quality
-        return encoder.encode(step_of_quality(quality), metadata)
+            search, figure = psnr_search(self.psnr), _with_psnr
+        elif self.bpp is not None or self.max_bytes is not None:
+            limit = self.max_bytes or int((self.bpp or 0) * source.width * source.height / 8)
+            search, figure = size_search(limit), _with_size
+        else:
+            quality = DEFAULT_QUALITY if self.quality is None else self.quality
+            return encoder.encode(step_of_quality(quality), metadata)
+        if self.effort <= DEFAULT_EFFORT:
+            return search.run(lambda units: figure(encoder, units, metadata))[1]
+        # A refinement moves size and PSNR by little: the search begins where one without it ends.
+        draft = PictureEncoder(source, model, DEFAULT_EFFORT)
+        start, _ = search.run(lambda units: figure(draft, units, metadata))
+        return search.run(lambda units: figure(encoder, units, metadata), start)[1]
 
     def decode(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,34 @@ from collagecodec.collage.decoding import Layout
 from collagecodec.collage.model import DecoderModel
 from collagecodec.collage.parallel import single_threaded_libraries
 from collagecodec.collage.quantiser import CODE_UNIT, level_of, multipliers
-from collagecodec.encoder.analysis import EncoderModel, Patch, patches
+from collagecodec.encoder.analysis import EncoderModel, Part, Patch, patches
+from collagecodec.errors import MissingLibraryError
+
+if TYPE_CHECKING:
+    from collagecodec.encoder.refinement import Refiner
 
 TILE = 1024
 """Side of a tile in pixels."""
+REFINEMENTS = {
+    2: (0, 2), 3: (0, 5), 4: (16, 3), 5: (32, 4), 6: (60, 5), 7: (120, 6), 8: (240, 8), 9: (500, 10),
+}  # fmt: skip
+"""Updates of annealing and rounds of single changes at every effort that has them."""
+HALO = 2
+"""Cells around a tile that its refinement sees: their atoms reach into the pixels of the tile's."""
 CACHED_PIXELS = 2**24
 """Pictures of up to this many pixels keep their planes and linear codes between two steps."""
 Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A tile and the cells around it: what a refinement sees."""
+
+    codes: NDArray[np.float32]
+    """Before rounding, (R, S, C); only those in `own` are to be changed."""
+    own: tuple[slice, slice]
+    target: NDArray[np.float32]
+    """The picture below the window as luma and chroma centred on 0, (h, w, 3), h <= n (R - 1), w <= n (S - 1)."""
 
 
 class Source(Protocol):
@@ -43,16 +65,17 @@ class Source(Protocol):
         """Rows start .. stop - 1, (h, width, channels)."""
 
 
-Refine = Callable[[Patch, NDArray[np.float32], int], NDArray[np.float32]]
-
-
 class PictureEncoder:
-    """One picture, one model: encodes at any step. `plain` leaves the hypernetwork out (effort 0)."""
+    """One picture, one model: encodes at any step.
+
+    `effort` 0 leaves the hypernetwork out, 2..9 refine what it gives, which raises MissingLibraryError where
+    PyTorch is not installed.
+    """
 
     def __init__(
-        self, source: Source, model: EncoderModel, plain: bool, progress: Progress | None = None
+        self, source: Source, model: EncoderModel, effort: int, progress: Progress | None = None
     ) -> None:
-        self.source, self.model, self.plain = source, model, plain
+        self.source, self.model, self.effort = source, model, effort
         self.progress = progress or (lambda _: None)
         tiled = max(source.width, source.height) > TILE
         self.header = Header(
@@ -93,15 +116,38 @@ class PictureEncoder:
         level = level_of(units)
         active = decoder.luma if self.header.channels <= 2 else np.ones_like(decoder.luma)
         with_alpha = self.header.channels in (2, 4)
+        refiner = _refiner(decoder, units, active) if self.effort in REFINEMENTS else None
         for patch in self._patches():
-            codes = self.model.codes(patch, steps, math.log2(units) / 2, self.plain)
+            found = self.model.codes(patch, steps, math.log2(units) / 2, self.effort == 0)
             for part in patch.parts:
-                wanted = np.rint(codes[part.rows, part.columns]).astype(np.int32)
+                wanted = np.rint(found[part.rows, part.columns]).astype(np.int32)
+                if refiner:
+                    window, amount = self._window(patch, part, found), REFINEMENTS[self.effort]
+                    wanted = refiner.refine(window, *amount, self._share_of(part.tile))
+                    # The tiles that come later see what this one has become.
+                    found[part.rows, part.columns] = wanted
                 _, passes = decoder.prior.encode(wanted, level, active)
                 coded = encode_symbols([(s.ravel(), t.ravel()) for s, t in passes], decoder.prior.tables)
                 alpha = self._alpha_of(part.tile) if with_alpha else b""
                 yield (varint.pack(len(alpha)) + alpha + coded) if with_alpha else coded
                 self.progress((part.tile + 1) / self.header.tile_count)
+
+    def _share_of(self, tile: int) -> Progress:
+        return lambda share: self.progress((tile + share) / self.header.tile_count)
+
+    def _window(self, patch: Patch, part: Part, codes: NDArray[np.float32]) -> Window:
+        """A tile with the cells around it that the patch has, and the picture below them."""
+        n, spans, insides, targets = self.layout.cell, [], [], []
+        tiles = divmod(part.tile, self.header.tiles_across)
+        sizes = (self.header.height, self.header.width)
+        for axis, own in enumerate((part.rows, part.columns)):
+            first, last = max(own.start - HALO, 0), min(own.stop + HALO, codes.shape[axis])
+            top = self.layout.tile_span(tiles[axis], axis == 1)[0] - own.start + first
+            length = min(n * (last - first - 1), sizes[axis] - n * top)
+            spans.append(slice(first, last))
+            insides.append(slice(own.start - first, own.stop - first))
+            targets.append(slice(n * (first + 1), n * (first + 1) + length))
+        return Window(codes[tuple(spans)], (insides[0], insides[1]), patch.framed[tuple(targets)])
 
     def encode(self, units: int, metadata: Mapping[str, bytes]) -> bytes:
         """The whole file at a stored step."""
@@ -110,3 +156,13 @@ class PictureEncoder:
         with single_threaded_libraries():
             write_to(stream, header, self.tiles(units), metadata)
         return stream.getvalue()
+
+
+def _refiner(decoder: DecoderModel, units: int, active: NDArray[np.bool_]) -> Refiner:
+    try:
+        from collagecodec.encoder.refinement import Refiner
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            f"an effort above 1 needs PyTorch ({error}): pip install 'collagecodec[train]', or use effort 1"
+        ) from error
+    return Refiner(decoder, units, active)

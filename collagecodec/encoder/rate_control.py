@@ -15,6 +15,9 @@ SIZE_SLACK, PSNR_SLACK = 0.01, 0.03
 MAX_TRIALS = 16
 FIRST_STEP = 32.0
 
+Measure = Callable[[int], tuple[bytes, float]]
+"""A stored step to the file and the figure that is searched."""
+
 
 def step_of_quality(quality: float) -> int:
     """Stored step of a quality 0..100: 2^(8.5 (1 - q/100)^0.74) pixel levels, 1 at 100, about 20 at 60, 362 at 0.
@@ -39,20 +42,21 @@ class Search:
     below: bool
     slope: float
 
-    def run(self, measure: Callable[[int], tuple[bytes, float]]) -> bytes:
-        """The file whose figure is in the window or nearest to it on the allowed side.
+    def run(self, measure: Measure, start: int = step_units(FIRST_STEP)) -> tuple[int, bytes]:
+        """The stored step whose figure is in the window or nearest to it on the allowed side, and its file.
 
-        `measure(units)` encodes at a stored step. Raises LimitError if no step reaches the allowed side.
+        `measure(units)` encodes at a stored step; `start` is tried first. Raises LimitError if no step reaches
+        the allowed side.
         """
         fine, coarse = (MIN_STEP - 1, math.inf), (MAX_STEP + 1, -math.inf)
-        best: tuple[float, bytes] | None = None
-        units = step_units(FIRST_STEP)
+        best: tuple[float, int, bytes] | None = None
+        units = start
         for _ in range(MAX_TRIALS):
             data, figure = measure(units)
             if self._allowed(figure) and (best is None or abs(figure - self._aim) < abs(best[0] - self._aim)):
-                best = figure, data
+                best = figure, units, data
             if self.low <= figure <= self.high:
-                return data
+                return units, data
             if figure > self.high:
                 fine = units, figure
             else:
@@ -61,7 +65,7 @@ class Search:
                 break
             units = self._next(fine, coarse, units, figure)
         if best is not None:
-            return best[1]
+            return best[1:]
         return self._extreme(measure)
 
     @property
@@ -80,13 +84,14 @@ class Search:
             guess = units * math.exp((figure - self._aim) / self.slope)
         return min(max(round(guess), fine[0] + 1), coarse[0] - 1)
 
-    def _extreme(self, measure: Callable[[int], tuple[bytes, float]]) -> bytes:
-        data, figure = measure(MAX_STEP if self.below else MIN_STEP)
+    def _extreme(self, measure: Measure) -> tuple[int, bytes]:
+        units = MAX_STEP if self.below else MIN_STEP
+        data, figure = measure(units)
         if not self._allowed(figure):
             wanted = "so few bytes" if self.below else "so high a PSNR"
             reached = f"{len(data)} bytes" if self.below else f"{figure:.2f} dB"
             raise LimitError(f"{wanted} cannot be had for this picture: the extreme step gives {reached}")
-        return data
+        return units, data
 
 
 def size_search(limit: int) -> Search:

@@ -36,6 +36,14 @@ def magnitude_feature(symbols: Tensor) -> Tensor:
     return steps.clamp(0, ACTIVATION_MAX) / ACTIVATION_STEPS
 
 
+@fusible
+def smooth_magnitude(symbols: Tensor) -> Tensor:
+    """The value of `magnitude_feature` with the gradient of log2(1 + |q|)."""
+    smooth = torch.log2(1 + symbols.abs()).clamp(0, ACTIVATION_MAX / ACTIVATION_STEPS)
+    steps = torch.floor(ACTIVATION_STEPS * smooth + 0.5).clamp(0, ACTIVATION_MAX) / ACTIVATION_STEPS
+    return straight_through(steps, smooth)
+
+
 class IntegerLayer(nn.Module):
     """Linear map of the channels, or 3x3 convolution, with integer weights; (B, C, H, W) to (B, D, H, W)."""
 

@@ -8,6 +8,7 @@ tables, whole positions being the tables of the file format.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -54,11 +55,11 @@ def pass_masks(rows: int, columns: int, slice_index: int) -> list[Tensor]:
 class PassNetwork(nn.Module):
     """Positions on the table scale for the channels of one slice in one pass."""
 
-    def __init__(self, before: int, own: int, channels: int) -> None:
+    def __init__(self, before: int, own: int, channels: int, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.near = IntegerLayer(before + own + 2, HIDDEN, kernel=3, shift=8)
-        self.mix = IntegerLayer(HIDDEN, HIDDEN, shift=7)
-        self.out = IntegerLayer(HIDDEN, channels, shift=5)
+        self.near = IntegerLayer(before + own + 2, hidden, kernel=3, shift=8)
+        self.mix = IntegerLayer(hidden, hidden, shift=7)
+        self.out = IntegerLayer(hidden, channels, shift=5)
         self.out.weight.data.mul_(0.1)
         self.line = LevelLine(channels, shift=5)
 
@@ -71,7 +72,7 @@ class PassNetwork(nn.Module):
 class Prior(nn.Module):
     """All passes of all slices. `slices` holds the first channel of each slice and the channel count last."""
 
-    def __init__(self, slices: list[int]) -> None:
+    def __init__(self, slices: list[int], hidden: int = HIDDEN) -> None:
         super().__init__()
         self.slices = slices
         self.embed_before = nn.ModuleList()
@@ -82,7 +83,9 @@ class Prior(nn.Module):
             self.embed_before.append(IntegerLayer(first, BEFORE) if index else nn.Identity())
             self.embed_own.append(IntegerLayer(last - first, OWN))
             count = 2 if index else 3
-            self.passes.append(nn.ModuleList(PassNetwork(before, OWN, last - first) for _ in range(count)))
+            self.passes.append(
+                nn.ModuleList(PassNetwork(before, OWN, last - first, hidden) for _ in range(count))
+            )
         count = slices[1]
         self.left = nn.Parameter(torch.zeros(count))
         self.diagonal = nn.Parameter(torch.zeros(count, count * 4))
@@ -94,19 +97,22 @@ class Prior(nn.Module):
 
     def forward(self, symbols: Tensor, level: Tensor) -> Tensor:
         """Positions (B, C, H, W) for coded symbols (B, C, H, W), every pass seeing only what precedes it."""
-        magnitudes = magnitude_feature(symbols)
-        batch, _, rows, columns = symbols.shape
+        return self.positions(magnitude_feature(symbols), level)
+
+    def positions(self, magnitudes: Tensor, level: Tensor) -> Tensor:
+        """The same from the magnitude features (B, C, H, W) of the symbols."""
+        batch, _, rows, columns = magnitudes.shape
         plane = torch.ones_like(magnitudes[:, :1])
         context = [plane * level, plane * (ACTIVATION_MAX / ACTIVATION_STEPS)]
         positions = []
         for index, (first, last) in enumerate(pairwise(self.slices)):
             before = [activate(self.embed_before[index](magnitudes[:, :first]))] if index else []
             seen = torch.zeros(rows, columns, dtype=torch.bool)
-            merged = torch.zeros(batch, last - first, rows, columns, device=symbols.device)
+            merged = torch.zeros(batch, last - first, rows, columns, device=magnitudes.device)
             for network, mask in zip(self.networks(index), pass_masks(rows, columns, index), strict=True):
-                own = activate(self.embed_own[index](magnitudes[:, first:last])) * seen.to(symbols.device)
+                own = activate(self.embed_own[index](magnitudes[:, first:last])) * seen.to(magnitudes.device)
                 found = network(torch.cat([*before, own, *context], 1), level)
-                merged = torch.where(mask.to(symbols.device), found, merged)
+                merged = torch.where(mask.to(magnitudes.device), found, merged)
                 seen = seen | mask
             positions.append(merged)
         return torch.cat(positions, 1)
@@ -122,16 +128,19 @@ class Prior(nn.Module):
         return left, diagonal, direct
 
 
-def predict_first_slice(codes: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Predictions for integer codes (B, S, H, W): even-even cells from the even-even cell to the left (in the
-    first column from above), odd-odd cells from their four diagonal neighbours, the rest from their four
-    direct neighbours; outside the grid by reflection, by zero where there is nothing to reflect."""
+def predict_first_slice(
+    codes: Tensor, weights: tuple[Tensor, Tensor, Tensor], whole: Callable[[Tensor], Tensor] = torch.floor
+) -> Tensor:
+    """Predictions, made whole by `whole`, for integer codes (B, S, H, W): even-even cells from the even-even
+    cell to the left (in the first column from above), odd-odd cells from their four diagonal neighbours, the
+    rest from their four direct neighbours; outside the grid by reflection, by zero where there is nothing to
+    reflect."""
     left, diagonal, direct = weights
     _, _, rows, columns = codes.shape
     known = torch.zeros_like(codes)
     known[:, :, ::2, 2::2] = codes[:, :, ::2, :-2:2]
     known[:, :, 2::2, :1] = codes[:, :, :-2:2, :1]
-    means = torch.floor((known * left.view(1, -1, 1, 1) + 128) / 256)
+    means = whole((known * left.view(1, -1, 1, 1) + 128) / 256)
     wide = F.pad(codes, (0, 0, 1, 1), mode="reflect" if rows > 1 else "constant")
     wide = F.pad(wide, (1, 1, 0, 0), mode="reflect" if columns > 1 else "constant")
 
@@ -144,7 +153,7 @@ def predict_first_slice(codes: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -
         (masks[2], [(-1, 0), (0, -1), (0, 1), (1, 0)], direct),
     ):
         found = torch.einsum("dc,bchw->bdhw", matrix, neighbours(offsets))
-        means = torch.where(mask.to(codes.device), torch.floor((found + 128) / 256), means)
+        means = torch.where(mask.to(codes.device), whole((found + 128) / 256), means)
     return means
 
 
