@@ -23,6 +23,7 @@ from collagecodec.codecs.base import Codec, Image8, Region
 from collagecodec.codecs.dct_atoms import cosines
 from collagecodec.codecs.dct_rendering import LEVEL_UNIT, Levels, View, code_of, operator_of
 from collagecodec.collage.blocks import BlockGrid
+from collagecodec.collage.colour import ycbcr
 from collagecodec.collage.rendering import Request
 from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
 
@@ -34,9 +35,6 @@ STEP_UNIT = LEVEL_UNIT
 MAX_PIXELS = 2**28
 _CODINGS = {"entropy": dct_entropy, "fixed": dct_fixed}
 _CELLS = (8, 16)
-_TO_YCBCR = np.array(
-    ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
-)
 
 
 @dataclass(frozen=True)
@@ -138,6 +136,4 @@ def _planes(image: Image8) -> NDArray[np.float64]:
         raise UnsupportedImageError(
             f"dct stores grey (H, W) and RGB (H, W, 3) pictures of uint8, not {image.dtype} of {image.shape}"
         )
-    if grey:
-        return image[..., None].astype(np.float64) - 128
-    return np.asarray(image @ _TO_YCBCR.T - np.array((128, 0, 0)))
+    return ycbcr(image)

@@ -24,7 +24,7 @@ from collagecodec.collage.geometry import Geometry
 from collagecodec.collage.operator import Operator
 from collagecodec.collage.rendering import Request, pixels_of
 from collagecodec.collage.resample import Axis
-from collagecodec.collage.scales import natural_cell
+from collagecodec.collage.scales import cover, natural_cell
 
 LEVEL_UNIT = 16
 """Coefficients are whole numbers of 1/16 level."""
@@ -47,20 +47,6 @@ def code_of(levels: Levels) -> Code:
     """The code of coefficients (blocks, channels, V) in 1/16 level: auxiliary (1, channels, blocks, V)."""
     clipped = levels.clip(-MAX_LEVEL, MAX_LEVEL) / LEVEL_UNIT
     return Code.without_domains(np.ascontiguousarray(clipped.transpose(1, 0, 2))[None])
-
-
-def cover(start: int, length: int, count: int, n: int, cell: int, blocks: int) -> tuple[Axis, slice]:
-    """How `count` pixels show an interval of stored pixels on one axis, and the blocks that this takes.
-
-    `n` samples stand for `cell` stored pixels and for one of `blocks` blocks. The axis counts samples from the
-    first of the blocks that it takes.
-    """
-    whole = count == -(-length * n // cell) and start * n % cell == 0
-    units = count * cell if whole else length * n
-    axis = Axis(start * n, units, cell, count, blocks * n)
-    used = axis.taps[axis.weights != 0]
-    first, last = int(used.min()) // n, int(used.max()) // n + 1
-    return Axis(start * n - first * n * cell, units, cell, count, (last - first) * n), slice(first, last)
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,6 +44,7 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "collage-paper": Entry("collagecodec.codecs.collage_paper", "PaperCollageCodec", extra="train"),
         "coin": Entry("collagecodec.codecs.coin", "CoinCodec"),
         "dct": Entry("collagecodec.codecs.dct", "DctCodec"),
+        "pifs": Entry("collagecodec.codecs.pifs", "PifsCodec"),
     }
 )
 

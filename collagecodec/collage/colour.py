@@ -1,4 +1,4 @@
-"""From planes to pixels, in whole numbers: full-range ITU-R BT.601 (JFIF), coefficients in 1/256."""
+"""From planes to pixels, in whole numbers, and back: full-range ITU-R BT.601 (JFIF), coefficients in 1/256."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from numpy.typing import NDArray
 PLANE_UNIT = 16
 """Planes are in units of 1/16 of a pixel level, centred on 0."""
 RED_CR, GREEN_CB, GREEN_CR, BLUE_CB = 359, -88, -183, 454
+_TO_YCBCR = np.array(
+    ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
+)
+
+
+def ycbcr(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Grey (H, W) or RGB (H, W, 3) pixels to grey or Y, Cb, Cr levels centred on 0: (H, W, 1 or 3)."""
+    if image.ndim == 2:
+        return image[..., None].astype(np.float64) - 128
+    return np.asarray(image @ _TO_YCBCR.T - np.array((128, 0, 0)))
 
 
 def to_levels(total: NDArray[np.floating]) -> NDArray[np.floating]:
