@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from bitstream.container import CODEC_IDS, Header, Reader, write
-from collagecodec.codecs import coin_half
+from collagecodec.codecs import coin_entropy, coin_half
 from collagecodec.codecs.base import Codec, Image8, Progress, Region
 from collagecodec.collage.rendering import Request
 from collagecodec.collage.siren import Shape, Siren, coordinates
@@ -26,14 +26,17 @@ from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
 
 if TYPE_CHECKING:
     from collagecodec.encoder.fitting import Checkpoint, Plan
+    from collagecodec.encoder.siren import Floats, Pixels
 
 NETS = ("5x20", "5x30", "10x28", "10x40", "13x49")
 """The networks of the paper, its appendix A: layers x width."""
 STEPS = 50_000
-MAX_PIXELS = 2**26
+MAX_PIXELS = 2**25
 FOLDER_VARIABLE = "COLLAGE_CHECKPOINTS"
 """Names the folder in which fits without a `checkpoint` of their own keep theirs."""
-_CODINGS = {"half": coin_half}
+_CODINGS = {"half": coin_half, "entropy": coin_entropy}
+_FIT_SHARE = 0.9
+"""Part of the progress that the fit is, where the weights are quantised after it."""
 _FITS = ("annealed", "published")
 
 
@@ -46,7 +49,7 @@ class CoinCodec(Codec):
     rate: hours). `checkpoint` names a file from which an interrupted fit continues, or a folder for them."""
 
     net: str = "5x30"
-    coding: Literal["entropy", "half"] = "half"
+    coding: Literal["entropy", "half"] = "entropy"
     steps: int = STEPS
     fit: Literal["annealed", "published"] = "annealed"
     plateau: float = 0.01
@@ -74,11 +77,16 @@ class CoinCodec(Codec):
 
     def encode_with(self, image: Image8, progress: Progress | None) -> bytes:
         """See `Codec.encode_with`. Ctrl-C leaves the checkpoint behind, if there is one."""
-        from collagecodec.encoder.fitting import Fitter
+        from collagecodec.encoder.fitting import Fitter, FittingError
 
         _check_picture(image)
         shape = self._shape(3 if image.ndim == 3 else 1)
-        state = Fitter(image, shape, self._plan(), progress, self.checkpoint_of(image)).run()
+        told = progress or (lambda share, note: None)
+        share = _FIT_SHARE if self.coding == "entropy" else 1.0
+        fitter = Fitter(
+            image, shape, self._plan(), lambda done, note: told(share * done, note), self.checkpoint_of(image)
+        )
+        weights = fitter.run().best
         header = Header(
             codec=CODEC_IDS[self.name],
             width=image.shape[1],
@@ -86,7 +94,29 @@ class CoinCodec(Codec):
             channels=shape.outputs,
             params=bytes((shape.layers, shape.width, list(_CODINGS).index(self.coding))),
         )
-        return write(header, [coin_half.pack(state.best)])
+        if self.coding == "half":
+            payload = coin_half.pack(weights)
+        else:
+            payload = self._quantised(shape, fitter.pixels, weights, told)
+        data = write(header, [payload])
+        try:
+            network_of(Reader(data))
+        except FormatError as error:
+            raise FittingError("the fit has run into weights too large to store: try another seed") from error
+        return data
+
+    def _quantised(self, shape: Shape, pixels: Pixels, weights: Floats, told: Progress) -> bytes:
+        """The payload of coding `entropy`; a tenth of the steps go into it."""
+        from collagecodec.encoder.siren import Gradients
+        from collagecodec.encoder.weights import Quantiser
+
+        def tell(done: float) -> None:
+            told(_FIT_SHARE + (1 - _FIT_SHARE) * done, "quantising")
+
+        with Gradients(shape, pixels) as gradients:
+            coder = coin_entropy.Coder(shape)
+            found = Quantiser(gradients, weights, coder, max(1, self.steps // 10), tell).run()
+        return coin_entropy.pack(found.symbols, found.codes, shape)
 
     def decode(
         self,

@@ -43,9 +43,11 @@ class FittingError(CollageError):
 
 @dataclass(frozen=True)
 class Plan:
-    """How to fit: up to `steps` of Adam on about `batch` pixels each (0: all) at the rate `rate`. With `decay` it
-    is reached in `WARM_UP` steps and falls to 0 along half a cosine. The fit ends before its time if the last
-    `WINDOW` checks gained less than `plateau` dB; with a plateau of 0 it never does."""
+    """How to fit: up to `steps` of Adam on about `batch` pixels each (0: all) at the rate `rate`.
+
+    With `decay` the rate is reached in `WARM_UP` steps, or a twentieth of all, and falls to 0 along half a
+    cosine. The fit ends before its time if the last `WINDOW` checks gained less than `plateau` dB; 0: never.
+    """
 
     steps: int
     batch: int
@@ -102,6 +104,15 @@ class State:
         """Where a fit begins."""
         nothing = np.zeros_like(weights)
         return cls(0, weights, nothing, nothing, weights)
+
+
+def adam(mean: Floats, spread: Floats, gradient: Floats, age: int) -> tuple[Floats, Floats, Floats]:
+    """What the weights lose at a rate of 1, and the new moments, in step `age` = 1, 2 ... (Kingma & Ba 2015,
+    Algorithm 1)."""
+    mean = np.float32(_MEAN) * mean + np.float32(1 - _MEAN) * gradient
+    spread = np.float32(_SPREAD) * spread + np.float32(1 - _SPREAD) * gradient * gradient
+    root = np.sqrt(spread / np.float32(1 - _SPREAD**age)) + np.float32(_FLOOR)
+    return mean / (np.float32(1 - _MEAN**age) * root), mean, spread
 
 
 class Checkpoint:
@@ -217,7 +228,7 @@ class Fitter:
         epoch, number = divmod(state.step, len(self._edges) - 1)
         batch = np.random.default_rng([plan.seed, 2, epoch]).permutation(len(self._edges) - 1)[number]
         loss, gradient = gradients.loss(state.weights, self._edges[batch], self._edges[batch + 1])
-        following = self._adam(state, gradient)
+        following = self._moved(state, gradient)
         if not (math.isfinite(loss) and np.isfinite(following.weights).all()):
             return self._retreat(replace(state, step=state.step + 1))
         self._report(following.step, loss)
@@ -225,17 +236,14 @@ class Fitter:
             following = self._checked(following, gradients)
         return following
 
-    def _adam(self, state: State, gradient: Floats) -> State:
-        """Kingma & Ba 2015, Algorithm 1."""
+    def _moved(self, state: State, gradient: Floats) -> State:
         step = state.step + 1
         rate = self.plan.rate / 2**state.slowed
         if self.plan.decay:
-            rate *= (1 + math.cos(math.pi * state.step / self.plan.steps)) / 2 * min(1, step / WARM_UP)
-        age = step - state.calm
-        mean = np.float32(_MEAN) * state.mean + np.float32(1 - _MEAN) * gradient
-        spread = np.float32(_SPREAD) * state.spread + np.float32(1 - _SPREAD) * gradient * gradient
-        direction = mean / (np.sqrt(spread / np.float32(1 - _SPREAD**age)) + np.float32(_FLOOR))
-        weights = np.subtract(state.weights, np.float32(rate / (1 - _MEAN**age)) * direction)
+            warm_up = max(1, min(WARM_UP, self.plan.steps // 20))
+            rate *= (1 + math.cos(math.pi * state.step / self.plan.steps)) / 2 * min(1, step / warm_up)
+        change, mean, spread = adam(state.mean, state.spread, gradient, step - state.calm)
+        weights = np.subtract(state.weights, np.float32(rate) * change)
         return replace(state, step=step, weights=weights, mean=mean, spread=spread)
 
     def _checked(self, state: State, gradients: Gradients) -> State:
