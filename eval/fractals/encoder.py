@@ -35,8 +35,8 @@ class Training:
     maps: int = 10
     points: int = 300
     channels: int = 16
-    batch: int = 64
-    steps: int = 4000
+    batch: int = 32
+    steps: int = 1500
     learning_rate: float = 1e-3
     seed: int = 0
 

@@ -40,6 +40,15 @@ def enlarged(pictures: Pixels, side: int = SIDE) -> NDArray[np.float32]:
     return (np.stack([np.asarray(one) for one in resized]) / 255).astype(np.float32)
 
 
+def chosen(text: str, known: tuple[str, ...], what: str) -> list[str]:
+    """Return the names in `text`, commas between; ValueError for one that is not `known`."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if part not in known:
+            raise ValueError(f"there is no {what} {part!r}: {', '.join(known)}")
+    return parts
+
+
 def _read(name: str, file: str, axes: int, root: Path | None) -> Pixels:
     path = (root or default_root()) / FOLDER / file
     if not path.is_file():

@@ -80,6 +80,18 @@ def timing_figure(rows: Iterable[Mapping[str, Any]], out: Path, title: str) -> l
     return written
 
 
+def accuracy_figure(curves: Mapping[str, Sequence[tuple[int, float]]], out: Path) -> list[Path]:
+    """Draw accuracy (0 to 1) against the steps of a GAN; return the files written. Random IFS, step 0: dotted."""
+    figure, axes = _figure()
+    for number, (name, points) in enumerate(curves.items()):
+        steps, values = zip(*points, strict=True)
+        style = _style(number)
+        axes.plot(steps, [100 * value for value in values], label=name, **style)
+        axes.axhline(100 * values[0], color=style["color"], ls=":", lw=1, label=f"{name}, random IFS")
+    axes.set(xlabel="steps of the GAN", ylabel="linear evaluation, accuracy (%)")
+    return _save(figure, axes, out, "gan_accuracy")
+
+
 def _figure() -> tuple[Figure, Axes]:
     # The object interface: pyplot would keep every figure alive and choose a window system.
     from matplotlib.figure import Figure

@@ -1,0 +1,90 @@
+"""What the forms of the fractal embedding layer and of the rendering cost, each with its gradient."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from collagecodec.fractals.learning import embedding, native, objective, parameters, rendering
+
+MAPS, POINTS, SIDE, TAU = 10, 300, 32, 1.0
+SEQUENCES = ((1, 1), (1, 50), (20, 50))
+"""Numbers of IFS and of sequences of each."""
+_PLAIN_AT_MOST = 50
+"""With more sequences than this the plain rendering needs gigabytes."""
+
+
+def measured(repeats: int) -> Iterator[dict[str, Any]]:
+    """Yield for every part, form and size the microseconds of one core that a sequence takes, the least of
+    `repeats`.
+    """
+    torch.set_num_threads(1)
+    for systems, batch in SEQUENCES:
+        for part, form, run in _runs(systems, batch):
+            seconds = _fastest(run, repeats) / (systems * batch)
+            size = {"systems": systems, "batch": batch, "us_a_sequence": float(f"{seconds * 1e6:.4g}")}
+            yield {"part": part, "form": form, **size}
+
+
+def _runs(systems: int, batch: int) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """Yield part, form and work: every form with its gradient back to the numbers behind the maps."""
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.stack([parameters.initial("rotations", MAPS, generator) for _ in range(systems)])
+    numbers.requires_grad_()
+    A, b = parameters.FORMS["rotations"].maps(numbers)
+    indices = embedding.sample(embedding.bounds(A), torch.rand(batch, POINTS, generator=generator))
+    begin = embedding.start(A, b)
+    compiled = native.available() is None
+
+    def back(forward: Callable[[], Tensor], of: Tensor) -> object:
+        return torch.autograd.grad(forward().sum(), of, retain_graph=True)
+
+    forms: dict[str, Callable[..., Tensor]] = {"loop": embedding.loop, "scan": embedding.scan} | (
+        {"native": native.embed} if compiled else {}
+    )
+    for name, embed in forms.items():
+        yield "embedding", name, partial(back, partial(embed, A, b, indices, begin), numbers)
+    points = embedding.loop(A, b, indices, begin).detach().requires_grad_()
+    drawings: dict[str, Callable[..., Tensor]] = {"separable": rendering.separable} | (
+        {"native": native.render} if compiled else {}
+    )
+    if systems * batch <= _PLAIN_AT_MOST:
+        drawings["plain"] = rendering.plain
+    for name, draw in drawings.items():
+        yield "rendering", name, partial(back, partial(draw, points, SIDE, SIDE, TAU), points)
+    targets = torch.rand(systems, SIDE, SIDE, generator=generator)
+    for engine in ("torch", "native") if compiled else ("torch",):
+        renderer = objective.Renderer(SIDE, SIDE, TAU, engine)
+        yield "step", engine, partial(back, partial(renderer.errors, A, b, indices, targets, True), numbers)
+
+
+def _fastest(run: Callable[[], object], repeats: int) -> float:
+    run()
+    spent = []
+    for _ in range(repeats):
+        begun = time.process_time()
+        run()
+        spent.append(time.process_time() - begun)
+    return min(spent)
+
+
+def markdown(lines: list[dict[str, Any]]) -> str:
+    """Return a table of `measured` lines, a row a form."""
+    heads = "".join(f" {systems} x {batch} |" for systems, batch in SEQUENCES)
+    text = [f"| microseconds a sequence, IFS x sequences |{heads}", "|---|" + "---|" * len(SEQUENCES)]
+    for part, form in dict.fromkeys((line["part"], line["form"]) for line in lines):
+        cells = []
+        for size in SEQUENCES:
+            found = [
+                line["us_a_sequence"]
+                for line in lines
+                if (line["part"], line["form"], line["systems"], line["batch"]) == (part, form, *size)
+            ]
+            cells.append(f" {found[0]:.4g} |" if found else " |")
+        text.append(f"| {part}, {form} |{''.join(cells)}")
+    return "\n".join(text) + "\n"
