@@ -45,6 +45,7 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "coin": Entry("collagecodec.codecs.coin", "CoinCodec"),
         "dct": Entry("collagecodec.codecs.dct", "DctCodec"),
         "pifs": Entry("collagecodec.codecs.pifs", "PifsCodec"),
+        "ifs": Entry("collagecodec.codecs.ifs", "IfsCodec", extra="train"),
     }
 )
 
