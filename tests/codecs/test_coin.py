@@ -112,6 +112,8 @@ def test_the_sine_table_is_the_sine() -> None:
     phase = np.arange(0, 2**23, 997, dtype=np.int32)
     assert np.abs(sine(phase) / 2**20 - np.sin(phase * (2 * np.pi / 2**23))).max() < 1e-6
     assert siren.FREQUENCY == 80105306
+    document = Path(siren.__file__).parents[2].joinpath("bitstream", "FORMAT.md").read_text(encoding="utf-8")
+    assert all(number in document for number in ("`73a26067474cfc2e`", "`c603d77e2dbfb5e3`", "A * 80105306"))
 
 
 def reference(data: bytes, column: Fraction, row: Fraction) -> list[int]:

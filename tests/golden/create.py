@@ -33,11 +33,17 @@ def main(prefix: str) -> None:
     made = {f"collage-{mode}": {"codec": "collage", "channels": mode} for mode in (1, 2, 3, 4)}
     made["paper"] = {"codec": "collage-paper", "channels": 3}
     made["dct"] = {"codec": "dct", "channels": 3}
+    made["coin"] = {"codec": "coin", "channels": 3, "options": {"net": "5x20", "steps": 3000}}
+    made["coin-half"] = {
+        "codec": "coin",
+        "channels": 1,
+        "options": {"net": "3x16", "coding": "half", "steps": 800},
+    }
     for name, what in made.items():
         file = FOLDER / f"{prefix}-{name}.clg"
         options = {"quality": 45} if what["codec"] == "collage" else {}
         picture = scene(90, 131, channels=what["channels"], seed=4)
-        data = collagecodec.encode(picture, codec=what["codec"], **options)
+        data = collagecodec.encode(picture, codec=what["codec"], options=what.get("options"), **options)
         if file.exists():
             raise SystemExit(f"{file.name} is there already; golden files are never replaced")
         file.write_bytes(data)
