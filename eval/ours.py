@@ -14,6 +14,15 @@ _NETS = (520, 530, 1028, 1040, 1349)
 """The paper's networks of COIN, 100 layers + width."""
 _STEPS = tuple(map(float, (400, 260, 180, 130, 100, 76, 58, 44, 34, 26, 20, 15, 11, 8, 6, 4)))
 
+_PIFS_CELLS = (24, 20, 16, 14, 12, 10)
+_PIFS_STEPS = tuple(map(float, (150, 96, 64, 44, 31, 22, 15, 10)))
+
+
+def pifs_tiles(cell: int, **settings: Any) -> Codec:
+    """PIFS on one size of range cells, in fixed widths, every domain cell of the picture a candidate."""
+    tiling = {"largest": cell, "smallest": cell, "smallest_domain": cell, "domain_step": cell, "window": 0}
+    return registry.get("pifs", coding="fixed", tile_size=2048, **tiling, **settings)
+
 
 def coin(net: int, **settings: Any) -> Codec:
     """COIN with the network of `net` // 100 layers that are `net` % 100 wide."""
@@ -31,6 +40,16 @@ SERIES = (
             ("dct-16", 16, "entropy"),
             ("dct-fixed", 8, "fixed"),
             ("dct-fixed-16", 16, "fixed"),
+        )
+    ),
+    Series("pifs", pifs_tiles, "cell", _PIFS_CELLS, {"augment": False}),
+    Series("pifs-augmented", pifs_tiles, "cell", _PIFS_CELLS, {"augment": True}),
+    *(
+        Series(label, partial(registry.get, "pifs"), "step", _PIFS_STEPS, fixed)
+        for label, fixed in (
+            ("pifs-quadtree", {}),
+            ("pifs-quadtree-4", {"smallest": 4, "smallest_domain": 4}),
+            ("pifs-quadtree-nearest", {"search": "nearest"}),
         )
     ),
     Series("coin", coin, "net", _NETS, {"coding": "half"}, slow=True),

@@ -64,5 +64,6 @@ def _tree(layout: Layout, parts: Grid) -> Tree:
     blank = Level.blank(layout, layout.grain.largest)
     a = np.where(parts[2] == 1, -parts[1], parts[1])
     place = parts[3:] * (a != 0)
-    check_places(place, blank.size, layout)
+    if layout.positions(blank.size)[0]:
+        check_places(place, blank.size, layout)
     return Tree(layout, parts[0], [Level(blank.size, blank.split, blank.haar, a, place)])

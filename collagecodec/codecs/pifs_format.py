@@ -97,4 +97,5 @@ def plane_layouts(header: Header, params: Params, tile: int) -> list[Layout]:
 def plane_means(params: Params, channels: int) -> list[Means]:
     """How the means of Y, Cb, Cr are stored; a sample of reduced chroma stands for four, its step is half."""
     chroma = max(1, params.units // 2) if params.chroma == 2 else params.units
-    return [Means(units, params.mean_bits) for units in (params.units, chroma, chroma)[:channels]]
+    luma, colour = Means(params.units, params.mean_bits), Means(chroma, params.mean_bits, centred=True)
+    return [luma, colour, colour][:channels]

@@ -130,22 +130,24 @@ def nodes(layout: Layout, levels: list[Level]) -> Iterator[Mask]:
 @dataclass(frozen=True)
 class Means:
     """How means are stored: as a pyramid in steps of `units` / size 1/16 levels, or, of one size of cells, in
-    `bits` bits each."""
+    `bits` bits each. Of those, the intervals of `centred` means have 0 in the middle of one, for colour
+    differences; the others have it at an end."""
 
     units: int
     bits: int = 0
+    centred: bool = False
 
     def codes(self, means: NDArray[np.floating], size: int) -> Grid:
         """Codes of the means of roots of `size`, in levels around 0."""
         if self.bits:
-            steps = np.floor((means + 128) * (2**self.bits / 256))
+            steps = np.floor((means + 128) * (2**self.bits / 256) + self.centred / 2)
             return np.asarray(np.clip(steps, 0, 2**self.bits - 1), np.int64)
         return rounded(means * MEAN_UNIT, self.units, size)
 
     def levels(self, codes: Grid, size: int) -> Grid:
         """Means of roots in 1/16 level around 0; of codes in bits the middles of their intervals."""
         if self.bits:
-            return ((2 * codes + 1) * 2048 >> self.bits) - 2048
+            return ((2 * codes + (not self.centred)) * 2048 >> self.bits) - 2048
         return np.clip(levels_of(codes, self.units, size), -MEAN_LIMIT, MEAN_LIMIT)
 
 

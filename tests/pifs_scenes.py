@@ -1,0 +1,44 @@
+"""Pictures and codes for the tests of `pifs`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream.container import CODEC_IDS, Header, write
+from collagecodec.codecs import pifs_fixed
+from collagecodec.codecs.pifs_format import Params
+from collagecodec.codecs.pifs_layout import Grain, Layout
+from collagecodec.codecs.pifs_tree import Level, Tree
+
+
+def scene(height: int, width: int, seed: int = 0, grey: bool = False) -> NDArray[np.uint8]:
+    """Coloured shapes on gradients with a little noise: uint8 (H, W, 3), or (H, W)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    picture = np.zeros((height, width, 3)) + rng.uniform(60, 180, 3)
+    for _ in range(12):
+        a, b = rng.normal(0, 1, 2)
+        inside = a * (x - rng.uniform(0, width)) + b * (y - rng.uniform(0, height)) > 0
+        picture += inside[..., None] * rng.normal(0, 18, 3)
+        picture += 10 * np.sin((a * x + b * y) / rng.uniform(3, 12))[..., None]
+    pixels = np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+    return pixels[..., 0].copy() if grey else pixels
+
+
+def known(cell: int = 8, side: int = 96, seed: int = 0, augment: bool = True) -> tuple[bytes, Tree]:
+    """A file in fixed widths of a code that was made up, and the code: grey, side x side pixels."""
+    rng = np.random.default_rng(seed)
+    grain = Grain(cell, cell, cell, cell // 2, 0, augment)
+    layout = Layout(side, side, grain)
+    blank = Level.blank(layout, cell)
+    shape = blank.a.shape
+    down, across = layout.positions(cell)
+    sign = rng.choice((-1, 1), shape) if augment else 1
+    isometry = rng.integers(0, 8, shape) if augment else np.zeros(shape, np.int64)
+    place = np.stack([rng.integers(0, down, shape), rng.integers(0, across, shape), isometry])
+    level = Level(cell, blank.split, blank.haar, rng.integers(8, 15, shape) * sign, place)
+    tree = Tree(layout, rng.integers(96, 160, shape), [level])
+    params = Params(grain, 1, 16, 8, 40)
+    header = Header(codec=CODEC_IDS["pifs"], width=side, height=side, channels=1, params=params.pack())
+    return write(header, [pifs_fixed.pack([tree], 8)]), tree
