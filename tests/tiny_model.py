@@ -53,6 +53,7 @@ def make_network(seed: int = 0) -> CollageNetwork:
     initialise(network, pictures)
     with torch.no_grad():
         network.restoration.out.weight.normal_(0, 0.02)
+        network.enlargement.out.weight.normal_(0, 0.02)
         network.dictionary.gain.uniform_(-0.2, 0.2)
     return network.eval()
 

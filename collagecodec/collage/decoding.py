@@ -155,14 +155,16 @@ class Picture:
                 parts.append(tile[keep, max(left - start, 0) : min(right, stop) - start])
             yield np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
-    def code_bands(self, n: int, rows: Span, columns: Span, margin: int) -> Iterator[CodeBand]:
-        """Codes for the block rows and columns first .. last - 1, a band of block rows at a time, each with
-        the cells of `margin` more blocks on every side that has them."""
+    def code_bands(
+        self, n: int, rows: Span, columns: Span, margin: int, least: int = MIN_BAND
+    ) -> Iterator[CodeBand]:
+        """Codes for the block rows and columns first .. last - 1, a band of at least `least` block rows at a
+        time, each with the cells of `margin` more blocks on every side that has them."""
         tall, wide = (
             _extend(rows, margin, self.layout.block_rows),
             _extend(columns, margin, self.layout.block_columns),
         )
-        height = max(MIN_BAND, BAND_CELLS // (wide[1] - wide[0] + 1))
+        height = max(least, BAND_CELLS // (wide[1] - wide[0] + 1))
         tall_cells = min(self.layout.tile_cells, self.layout.block_rows) + 1
         size = 4 * tall_cells * (wide[1] - wide[0] + 1) * self.model.dictionary.channel_count
         if size > MAX_CODE_BYTES:
@@ -210,15 +212,33 @@ class Picture:
     @property
     def restoration_margin(self) -> int:
         """Pixels of surroundings that the restoration of this picture needs; 0 if it has none."""
-        return 0 if self.model.restoration is None or self.grey else self.model.restoration.margin
+        if self.model.restoration is None or (self.grey and not self.model.restores_grey):
+            return 0
+        return self.model.restoration.margin
 
-    def restored(self, band: CodeBand) -> Planes:
-        """Planes of a band whose margin covers `restoration_margin`, corrected."""
-        margin = self.restoration_margin
-        window = self.planes(band, margin)
-        if not margin or self.model.restoration is None:
-            return window
-        return self.model.restoration.correct(window, self.level)
+    def finishing_margin(self, doublings: int) -> int:
+        """Pixels of surroundings for `restored` with so many doublings."""
+        enlargement = self.model.enlargement
+        reach = enlargement.margin if enlargement else 0
+        # A doubling looks at pixels that are half as large as those before it; planes have even sizes.
+        return self.restoration_margin + sum(-(-reach // 2**d) + 1 & ~1 for d in range(doublings))
+
+    def restored(self, band: CodeBand, doublings: int = 0) -> Planes:
+        """Planes of a band whose margin covers `finishing_margin`, corrected and doubled in size so many times:
+        (P, 2^d h, 2^d w)."""
+        left = self.finishing_margin(doublings)
+        window = self.planes(band, left)
+        if self.grey and left:
+            window = np.concatenate([window, np.zeros_like(window), np.zeros_like(window)])
+        if self.restoration_margin and self.model.restoration:
+            window = self.model.restoration.correct(window, self.level)
+        left -= self.restoration_margin
+        for _ in range(doublings):
+            assert self.model.enlargement is not None
+            window = self.model.enlargement.enlarge(window, self.level)
+            left = 2 * (left - self.model.enlargement.margin)
+        inner = slice(left, -left or None)
+        return window[: self.plane_count, inner, inner]
 
 
 def _extend(span: Span, margin: int, limit: int) -> Span:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bitstream.entropy import Tables
 from collagecodec.collage.dictionary import Dictionary, Plane
+from collagecodec.collage.enlargement import Enlargement
 from collagecodec.collage.integers import IntegerLayer
 from collagecodec.collage.prior import PassNetwork, Predictor, Prior, PriorSlice
 from collagecodec.collage.restoration import Restoration
@@ -84,6 +85,9 @@ class DecoderModel:
     """Gain of every channel in 1/4096ths, (C,)."""
     prior: Prior
     restoration: Restoration | None
+    enlargement: Enlargement | None
+    restores_grey: bool
+    """Whether grey pictures are restored too, with chroma of zero."""
     luma: NDArray[np.bool_]
     """Which channels belong to the luma plane, (C,): the only ones that a grey picture codes."""
 
@@ -104,17 +108,23 @@ def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel
     channels = sum(len(p.channels) for p in planes)
     luma = np.zeros(channels, bool)
     luma[planes[0].channels] = True
-    depth = sum(key.startswith("restoration.") and key.endswith(".weight") for key in tensors)
-    restoration = Restoration(tuple(_layer(tensors, f"restoration.{i}") for i in range(depth))) if depth else None
+    restoration, enlargement = _layers(tensors, "restoration"), _layers(tensors, "enlargement")
     return DecoderModel(
         name=name,
         fingerprint=fingerprint,
         dictionary=Dictionary(cell, planes),
         gains=tensors["gains"].astype(np.int64),
         prior=_prior(tensors),
-        restoration=restoration,
+        restoration=Restoration(restoration) if restoration else None,
+        enlargement=Enlargement(enlargement) if enlargement else None,
+        restores_grey="restores_grey" in tensors,
         luma=luma,
     )
+
+
+def _layers(tensors: Tensors, name: str) -> tuple[IntegerLayer, ...]:
+    depth = sum(key.startswith(f"{name}.") and key.endswith(".weight") for key in tensors)
+    return tuple(_layer(tensors, f"{name}.{i}") for i in range(depth))
 
 
 def _layer(tensors: Tensors, name: str) -> IntegerLayer:

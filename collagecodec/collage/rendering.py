@@ -1,9 +1,9 @@
 """From planes to pixels at the size that was asked for: scale, region, colour, alpha.
 
-Codes are rendered with cells of n = 1..16 samples, the smallest n that is not smaller than what was asked for;
-any size in between is reached by a resampling in whole numbers, enlargements by resampling the planes at their
-own size. Enlarging by a fixed kernel is linear and acts on every atom alike, so this is the collage with its
-auxiliary domains evaluated on the finer grid.
+Codes are rendered with cells of n = 1..16 samples, the smallest n that is not smaller than what was asked for,
+and of 32 and 64 samples where the model has an enlargement; any other size is reached by a resampling in whole
+numbers. Enlarging by a fixed kernel is linear and acts on every atom alike, so this is the collage with its
+auxiliary domains evaluated on the finer grid; the enlargement finds better ones there.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from collagecodec.collage.alpha import unpack_alpha
 from collagecodec.collage.bands import Band, resampled
 from collagecodec.collage.colour import PLANE_UNIT, grey_pixels, rgb_pixels
-from collagecodec.collage.decoding import Picture, split_tile
+from collagecodec.collage.decoding import MIN_BAND, CodeBand, Picture, split_tile
 from collagecodec.collage.parallel import ordered, single_threaded_libraries
 from collagecodec.collage.resample import Axis
 from collagecodec.collage.scales import natural_cell
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
 
 MAX_OUTPUT_SIDE = 2**24
+MAX_DOUBLINGS = 2
+"""Doublings by the enlargement; beyond them its gain is small and its cost large."""
 Pixels = NDArray[np.uint8]
 
 
@@ -64,7 +66,11 @@ class Rendering:
         self.region, (self.width, self.height) = request.resolve(header.width, header.height)
         self.channels = header.channels
         cell = picture.model.dictionary.cell
-        self.n = natural_cell(cell, cell, self.region[2:], (self.width, self.height))
+        finest = cell if fast or picture.model.enlargement is None else cell << MAX_DOUBLINGS
+        n = natural_cell(cell, finest, self.region[2:], (self.width, self.height))
+        self.doublings = max(0, (-(-n // cell) - 1).bit_length())
+        self.n = cell << self.doublings if self.doublings else n
+        """Samples of a cell, from which the output is resampled."""
 
     def __iter__(self) -> Iterator[Pixels]:
         """Bands (h, width) or (h, width, channels) uint8 from top to bottom.
@@ -105,13 +111,17 @@ class Rendering:
         picture, cell = self.picture, self.picture.model.dictionary.cell
         x, y, w, h = self.region
         # Three pixels on each side for the kernel that enlarges.
-        rim = 3 if self.n == cell and (self.width, self.height) != (w, h) else 0
+        rim = 3 if self.n >= cell and (self.width, self.height) != (w, h) else 0
         rows = max(y - rim, 0) // cell, min(-(-(y + h + rim) // cell), picture.layout.block_rows)
         columns = max(x - rim, 0) // cell, min(-(-(x + w + rim) // cell), picture.layout.block_columns)
-        restored = self.n == cell and not self.fast
-        margin = -(-picture.restoration_margin // cell) if restored else 0
-        bands = picture.code_bands(self.n, rows, columns, margin)
-        finish = picture.restored if restored else picture.planes
+        restored = self.n >= cell and not self.fast
+        margin = -(-picture.finishing_margin(self.doublings) // cell) if restored else 0
+        least = MIN_BAND >> self.doublings
+        bands = picture.code_bands(min(self.n, cell), rows, columns, margin, least)
+
+        def finish(band: CodeBand) -> Band:
+            return picture.restored(band, self.doublings) if restored else picture.planes(band)
+
         counts = (rows[1] - rows[0], columns[1] - columns[0])
         vertical, horizontal = self._axes(self.n, (rows[0], columns[0]), counts)
         # Entropy decoding goes on in this thread while others synthesise, restore and colour.

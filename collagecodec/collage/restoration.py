@@ -6,19 +6,10 @@ and returns a correction in 1/16 of a level.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.lib.stride_tricks import as_strided
-
-from collagecodec.collage.colour import PLANE_UNIT
-from collagecodec.collage.integers import ACTIVATION_MAX, Floats, IntegerLayer
-
-OVERHANG = 2
-"""Positions that the last neighbourhood of a flattened map reaches beyond its end."""
-STRIP = 2048
-"""Positions computed at a time, so that the gathered neighbourhoods stay in the cache."""
+from collagecodec.collage.convolution import convolve_planes
+from collagecodec.collage.integers import Floats, IntegerLayer
 
 
 @dataclass(frozen=True)
@@ -36,61 +27,9 @@ class Restoration:
         """Planes (3, H, W) in 1/16 level, `margin` pixels of neighbourhood included on every side, to the
         corrected planes (3, H - 2 margin, W - 2 margin). H and W are even; at the border of a picture the
         neighbourhood repeats its outermost pixels."""
-        levels = planes + np.float32(PLANE_UNIT // 2)
-        levels *= np.float32(1 / PLANE_UNIT)
-        np.floor(levels, out=levels)
-        np.clip(levels, -128, 127, out=levels)
-        rows, columns = planes.shape[1] // 2, planes.shape[2] // 2
-        halves = levels.reshape(3, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4)
-        maps = _buffer(0, rows * columns, 12)
-        maps[:-OVERHANG].reshape(rows, columns, 3, 2, 2)[...] = halves
-        for number, layer in enumerate(self.layers):
-            # The rows keep their length; what the right end of a row gets from the next one is cut off at last.
-            rows -= 2
-            following = _buffer(1 - number % 2, rows * columns, layer.weight.shape[1])
-            _convolve(maps, columns, layer, level, following, rectify=number + 1 < len(self.layers))
-            maps = following
-        margin, inner = self.margin, columns - 2 * len(self.layers)
-        correction = maps[:-OVERHANG].reshape(rows, columns, 3, 2, 2)[:, :inner].transpose(2, 0, 3, 1, 4)
-        proper = planes[:, margin : margin + 2 * rows, margin : margin + 2 * inner]
+        maps = convolve_planes(self.layers, planes, level)
+        rows, columns = maps.shape[:2]
+        correction = maps.reshape(rows, columns, 3, 2, 2).transpose(2, 0, 3, 1, 4)
+        margin = self.margin
+        proper = planes[:, margin : margin + 2 * rows, margin : margin + 2 * columns]
         return proper + correction.reshape(proper.shape)
-
-
-class _Workspace(threading.local):
-    """Two buffers a thread: fresh memory for every layer would cost as much as the arithmetic."""
-
-    def __init__(self) -> None:
-        self.buffers = [np.empty(0, np.float32), np.empty(0, np.float32)]
-
-
-_workspace = _Workspace()
-
-
-def _buffer(number: int, length: int, channels: int) -> Floats:
-    """A map of `length` positions in buffer 0 or 1, with `OVERHANG` zeros behind it: (length + OVERHANG, C)."""
-    size = (length + OVERHANG) * channels
-    if _workspace.buffers[number].size < size:
-        _workspace.buffers[number] = np.empty(size, np.float32)
-    maps = _workspace.buffers[number][:size].reshape(-1, channels)
-    maps[length:] = 0
-    return maps
-
-
-def _convolve(maps: Floats, width: int, layer: IntegerLayer, level: int, found: Floats, rectify: bool) -> None:
-    """3x3 convolution of a flattened map with rows of `width` into `found`, two rows shorter, strip by strip."""
-    channels, length = maps.shape[1], len(found) - OVERHANG
-    # Row p holds the pixels p, p + 1, p + 2 side by side: one row of a 3x3 neighbourhood without a copy.
-    triples = as_strided(maps, (len(maps) - OVERHANG, 3 * channels), (4 * channels, 4), writeable=False)
-    offset = layer.offset(level)
-    taps = np.empty((STRIP, 3, 3 * channels), np.float32)
-    for start in range(0, length, STRIP):
-        size = min(STRIP, length - start)
-        for row in range(3):
-            taps[:size, row] = triples[start + row * width : start + row * width + size]
-        part = found[start : start + size]
-        np.matmul(taps[:size].reshape(size, -1), layer.scaled, out=part)
-        part += offset
-        np.floor(part, out=part)
-        if rectify:
-            np.maximum(part, 0, out=part)
-            np.minimum(part, ACTIVATION_MAX, out=part)

@@ -50,6 +50,10 @@ class Objective:
         """Channels that are coded, (1, C, 1, 1)."""
         self.weight = TRADE_OFF / (units / STEP_UNIT) ** 2 / 3
         self.rgb = torch.linalg.inv(YCC_FROM_RGB.double()).float()
+        self.restoration = self.twins.restoration
+        if not active.all():
+            self.rgb = torch.tensor([1.0, 0, 0]).expand(3, 3)
+            self.restoration = self.restoration if decoder.restores_grey else None
 
     def derivative(self, codes: Tensor, region: Region) -> tuple[float, Tensor]:
         """J and its derivative by the region's own codes."""
@@ -67,11 +71,11 @@ class Objective:
         planes = overlap_add(torch.stack(parts, 1), self.cell)
         total, by_planes = 0.0, torch.zeros_like(planes)
         height, width = target.shape[2:]
-        restoration = self.twins.restoration
-        margin = 2 * (len(restoration.layers) + 1) if restoration else 0
+        margin = 2 * (len(self.restoration.layers) + 1) if self.restoration else 0
         for top in range(0, height, STRIP * self.cell):
             bottom = min(top + STRIP * self.cell, height)
-            first, last = max(top - margin, 0), min(bottom + margin, planes.shape[2])
+            # The restoration looks at two rows at a time.
+            first, last = max(top - margin, 0), min(bottom + bottom % 2 + margin, planes.shape[2])
             strip = planes[:, :, first:last].clone().requires_grad_()
             restored = self._restored(strip)[:, :, top - first : bottom - first, :width]
             difference = torch.einsum("dc,bchw->bdhw", self.rgb, restored - target[:, :, top:bottom])
@@ -81,10 +85,10 @@ class Objective:
         return total, self._transposed(by_planes)
 
     def _restored(self, planes: Tensor) -> Tensor:
-        if self.twins.restoration is None:
+        if self.restoration is None:
             return planes
         with torch.autocast("cpu", torch.bfloat16):
-            restored: Tensor = self.twins.restoration(planes, self.level)
+            restored: Tensor = self.restoration(planes, self.level)
         return restored.float()
 
     def _transposed(self, by_planes: Tensor) -> Tensor:

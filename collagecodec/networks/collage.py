@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from collagecodec.networks.enlargement import Enlargement
 from collagecodec.networks.hypernetwork import HyperNetwork
 from collagecodec.networks.prior import Prior, laplace_bits, level_of, scale_of
 from collagecodec.networks.restoration import Restoration
@@ -60,9 +61,22 @@ class CollageNetwork(nn.Module):
         self.hypernetwork = HyperNetwork(sum(ATOMS))
         self.prior = Prior(self.slices)
         self.restoration = Restoration()
+        self.enlargement = Enlargement()
 
-    def forward(self, rgb: Tensor, step: Tensor, learn_codes: bool = True) -> Outcome:
-        """Encode and decode (B, 3, H, W) pictures in 0..255 with the steps (B,)."""
+    def forward(
+        self, rgb: Tensor, step: Tensor, learn_codes: bool = True, enlarge: bool = False
+    ) -> Outcome | tuple[Tensor, Tensor]:
+        """Encode and decode (B, 3, H, W) pictures in 0..255 with the steps (B,).
+
+        With `enlarge`, only the enlargement learns, and the result are planes (B, 3, 2 H, 2 W) with it and
+        with its kernel alone.
+        """
+        if enlarge:
+            planes = self.decoded(rgb, step)
+            with torch.autocast(rgb.device.type, torch.bfloat16):
+                detail = self.enlargement.detail(planes, levels_of(step).view(-1, 1, 1, 1))
+            plain = self.enlargement.doubled(planes)
+            return plain + detail.float(), plain
         with torch.set_grad_enabled(learn_codes and torch.is_grad_enabled()):
             codes = self.encode(rgb, step)
         return self.outcome(rgb, step, codes)
@@ -74,6 +88,14 @@ class CollageNetwork(nn.Module):
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=half):
             codes: Tensor = self.hypernetwork(ycc, linear, levels_of(step))
         return codes
+
+    @torch.no_grad()
+    def decoded(self, rgb: Tensor, step: Tensor) -> Tensor:
+        """Restored planes (B, 3, H, W) of (B, 3, H, W) pictures in 0..255, as a decoder has them."""
+        codes = torch.round(self.encode(rgb, step))
+        planes = self.dictionary.synthesise(codes * self.dictionary.steps(step))
+        restored: Tensor = self.restoration(planes, levels_of(step).view(-1, 1, 1, 1))
+        return restored
 
     def outcome(self, rgb: Tensor, step: Tensor, codes: Tensor, half: bool = True) -> Outcome:
         """Rate and distortion of real-valued codes; the error is not exact with `half`."""

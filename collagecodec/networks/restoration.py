@@ -6,44 +6,21 @@ those of the prior; its picture inputs are whole pixel levels.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from collagecodec.networks.integers import (
-    ACTIVATION_STEPS,
-    IntegerLayer,
-    LevelLine,
-    activate,
-    straight_through,
-)
+from collagecodec.networks.convolution import PlaneNetwork
+from collagecodec.networks.integers import IntegerLayer
 
 WIDTH = 32
-CORRECTION_STEPS = 16
-"""Corrections are multiples of 1/16 of a pixel level."""
-CORRECTION_RANGE = 2.0
-"""Pixel levels of correction for an output of 1."""
 
 
-class Restoration(nn.Module):
+class Restoration(PlaneNetwork):
     """Planes (B, 3, H, W) centred on 0, H and W even, to restored planes of the same shape."""
 
     def __init__(self, width: int = WIDTH, depth: int = 4) -> None:
-        super().__init__()
-        widths = [12, *[width] * (depth - 1)]
-        self.layers = nn.ModuleList(
-            IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7, padding=0) for a, b in pairwise(widths)
-        )
-        self.lines = nn.ModuleList(LevelLine(width, 6 if index == 0 else 7) for index in range(depth - 1))
-        self.out = IntegerLayer(width, 12, kernel=3, shift=7, padding=0)
-        nn.init.zeros_(self.out.weight)
-
-    def hidden(self) -> list[tuple[IntegerLayer, LevelLine]]:
-        """The layers before the last, each with its line in the level."""
-        pairs = zip(self.layers, self.lines, strict=True)
-        return [(a, b) for a, b in pairs if isinstance(a, IntegerLayer) and isinstance(b, LevelLine)]
+        super().__init__(width, depth, outputs=12)
 
     def grown(self, width: int, depth: int) -> Restoration:
         """A larger restoration that starts where this one is: the same corrections, but for what 8-bit weights
@@ -66,16 +43,7 @@ class Restoration(nn.Module):
 
     def forward(self, planes: Tensor, level: Tensor) -> Tensor:
         """`level` (B, 1, 1, 1). Around the picture its outermost pixels are repeated."""
-        margin = 2 * (len(self.layers) + 1)
-        limited = F.pad(planes, (margin,) * 4, mode="replicate").clamp(-128, 127)
-        whole = straight_through(torch.floor(limited + 0.5), limited)
-        x = F.pixel_unshuffle(whole, 2) / ACTIVATION_STEPS
-        x = x.contiguous(memory_format=torch.channels_last)
-        for layer, line in zip(self.layers, self.lines, strict=True):
-            x = activate(layer(x) + line(level))
-        correction = F.pixel_shuffle(self.out(x), 2) * CORRECTION_RANGE
-        steps = torch.floor(correction * CORRECTION_STEPS + 0.5) / CORRECTION_STEPS
-        return planes + straight_through(steps, correction)
+        return planes + F.pixel_shuffle(self.maps(planes, level), 2)
 
 
 def _settle(new: IntegerLayer, old: IntegerLayer | None) -> None:

@@ -15,9 +15,9 @@ from torch import Tensor
 from collagecodec.collage.dictionary import ATOM_UNIT
 from collagecodec.collage.model import build_decoder, fingerprint_of
 from collagecodec.networks.collage import CollageNetwork
+from collagecodec.networks.convolution import CORRECTION_RANGE, CORRECTION_STEPS, PlaneNetwork
 from collagecodec.networks.integers import ACTIVATION_STEPS, IntegerLayer, LevelLine
 from collagecodec.networks.prior import FIRST_SCALE, SCALE_RATIO, TABLES
-from collagecodec.networks.restoration import CORRECTION_RANGE, CORRECTION_STEPS
 
 Arrays = dict[str, NDArray[np.generic]]
 MAX_RADIUS = 1023
@@ -72,17 +72,14 @@ def dictionary_arrays(network: CollageNetwork) -> Arrays:
     return arrays
 
 
-def restoration_arrays(network: CollageNetwork) -> Arrays:
-    """The restoration; its last layer rounds to corrections in 1/16 level."""
-    restoration = network.restoration
+def plane_network_arrays(name: str, network: PlaneNetwork) -> Arrays:
+    """A restoration or an enlargement; its last layer rounds to 1/16 level."""
     arrays: Arrays = {}
-    for index, (layer, line) in enumerate(zip(restoration.layers, restoration.lines, strict=True)):
-        assert isinstance(layer, IntegerLayer)
-        assert isinstance(line, LevelLine)
-        arrays |= layer_arrays(f"restoration.{index}", layer, line, layer.shift)
+    hidden = network.hidden()
+    for index, (layer, line) in enumerate(hidden):
+        arrays |= layer_arrays(f"{name}.{index}", layer, line, layer.shift)
     steps = int(math.log2(CORRECTION_RANGE * CORRECTION_STEPS / ACTIVATION_STEPS))
-    out = restoration.out
-    return arrays | layer_arrays(f"restoration.{len(restoration.layers)}", out, None, out.shift - steps)
+    return arrays | layer_arrays(f"{name}.{len(hidden)}", network.out, None, network.out.shift - steps)
 
 
 def laplace_table(table: int) -> NDArray[np.float64]:
@@ -121,7 +118,9 @@ def decoder_arrays(network: CollageNetwork, counts: list[NDArray[np.int64]]) -> 
     return {
         **dictionary_arrays(network),
         **prior_arrays(network),
-        **restoration_arrays(network),
+        **plane_network_arrays("restoration", network.restoration),
+        **plane_network_arrays("enlargement", network.enlargement),
+        "restores_grey": np.ones(1, np.uint8),
         "tables.counts": np.concatenate(counts).astype(np.int32),
         "tables.sizes": np.array([len(c) for c in counts], np.int32),
     }

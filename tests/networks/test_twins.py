@@ -105,6 +105,22 @@ def test_restoration(network, decoder):
     assert np.array_equal(found, expected[0].detach().numpy() * 16)
 
 
+def test_enlargement(network, decoder):
+    rng = np.random.default_rng(9)
+    planes = np.round(rng.normal(0, 900, (3, 36, 28))).astype(np.float32)
+    level, margin = 85, decoder.enlargement.margin
+    found = decoder.enlargement.enlarge(np.pad(planes, ((0, 0), *((margin, margin),) * 2), mode="edge"), level)
+    with torch.no_grad():
+        given, at = torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), level / 16)
+        detail = network.enlargement.detail(given, at)[0].numpy() * 16
+        plain = network.enlargement.doubled(given)[0].numpy() * 16
+    assert np.abs(detail).max() > 5
+    # The detail is the same to the bit; the kernel is rounded after the rows and after the columns.
+    assert np.abs(found - detail - plain).max() <= 1.5
+    assert found.shape == (3, 72, 56)
+    assert np.array_equal(found, np.round(found))
+
+
 def test_a_grown_restoration_starts_as_the_one_it_was():
     torch.manual_seed(4)
     small = Restoration(8, 3)
