@@ -112,7 +112,7 @@ def test_targets_beyond_reach_are_named(picture):
 
 
 @pytest.mark.parametrize(
-    "options", [{"quality": 101}, {"quality": 5, "bpp": 1}, {"effort": 7}, {"bpp": -1}, {"max_bytes": 0}]
+    "options", [{"quality": 101}, {"quality": 5, "bpp": 1}, {"effort": 10}, {"bpp": -1}, {"max_bytes": 0}]
 )
 def test_senseless_options(picture, options):
     with pytest.raises(ValueError, match=r"quality|effort|target"):
