@@ -45,13 +45,13 @@ class Task:
 @click.option(
     "--steps", type=click.IntRange(1), help="Steps of a codec that fits a network to the picture (coin)."
 )
-@click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
-@click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
-@click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 @click.option(
     "--checkpoint", metavar="FILE",
     help="Where such a codec keeps its fit, to continue after an interruption.  [default: OUTPUT.fit]",
 )  # fmt: skip
+@click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
+@click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
+@click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
 @click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: one for each core.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, PSNR included.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
@@ -75,11 +75,11 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     targets = inputs.outputs(items, given["output"], ".clg")
     names = (*TARGETS, "effort", "model", "codec")
     options = {name: given[name] for name in names if given[name] is not None}
+    if given["checkpoint"] and len(items) > 1:
+        raise click.UsageError("--checkpoint keeps one fit, and there are several files; leave it out")
     if settings := _settings(given):
         options["options"] = settings
     tasks = [
-    if given["checkpoint"] and len(items) > 1:
-        raise click.UsageError("--checkpoint keeps one fit, and there are several files; leave it out")
         Task(item.path, target, given["force"], given["as_json"], len(items) == 1, options)
         for item, target in zip(items, targets, strict=True)
     ]
@@ -123,22 +123,22 @@ def encode_one(task: Task) -> dict[str, Any]:
     begun = time.perf_counter()
     # Several files have a bar of their own, by file.
     bar = Progress(1000)
-    progress = (lambda share, note: bar.update(int(1000 * share), note)) if task.alone else None
-    try:
-        data = api.encode(source, **options, progress=progress)
-    finally:
+    progress = bar.share if task.alone else None
     checkpoint = _checkpoint(task)
     options = dict(task.options)
     if checkpoint:
         options["options"] = {**options.get("options", {}), "checkpoint": str(checkpoint)}
+    try:
+        data = api.encode(source, **options, progress=progress)
+    finally:
         bar.clear()
     seconds = time.perf_counter() - begun
     write_atomic(task.target, lambda stream: _put(stream, data), force=task.force)
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
     figures = {
         "input": task.source,
         "output": task.target,
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
         "width": source.width,
         "height": source.height,
         "bytes": len(data),
@@ -149,9 +149,6 @@ def encode_one(task: Task) -> dict[str, Any]:
         figures["psnr"] = _psnr(source, data)
     return figures
 
-
-def _put(stream: Any, data: bytes) -> None:
-    stream.write(data)
 
 def _checkpoint(task: Task) -> Path | None:
     """Where a fit is kept while it lasts; None if the codec makes none, or the settings name another place."""
@@ -166,6 +163,9 @@ def _checkpoint(task: Task) -> Path | None:
         return None
     return Path(f"{task.target}.fit")
 
+
+def _put(stream: Any, data: bytes) -> None:
+    stream.write(data)
 
 
 def _psnr(source: Any, data: bytes) -> float | None:

@@ -21,6 +21,7 @@ class Progress:
         self._begun = self._shown = time.monotonic()
         self._alive = sys.stderr is not None and sys.stderr.isatty()
         self._drawn = False
+        self._fresh = True
 
     def update(self, done: int, text: str = "") -> None:
         """Draw the bar, at most ten times a second and not before `DELAY`."""
@@ -36,6 +37,14 @@ class Progress:
         width = shutil.get_terminal_size().columns - 1
         sys.stderr.write(f"\r\033[K{f'{line}  {text}'[:width]}")
         sys.stderr.flush()
+
+    def share(self, done: float, text: str = "") -> None:
+        """Draw the bar for a share of the work, 0 .. 1; the time left follows from what was done since the first
+        call, which may be far along in work that was taken up again."""
+        step = int(done * self.total)
+        self.first = step if self._fresh else min(self.first, step)
+        self._fresh = False
+        self.update(step, text)
 
     def clear(self) -> None:
         """Wipe the bar off the line, so that something else can be written there."""

@@ -31,7 +31,8 @@ WARM_UP = 200
 WINDOW = 10
 """Checks in which the PSNR must rise for the fit to go on."""
 COLLAPSE = 0.5
-"""Loss of PSNR in dB from the best check by which a fit has diverged, even if its numbers are finite."""
+"""Loss of PSNR in dB, in three checks one after the other, by which a fit has diverged although its numbers are
+finite: networks of sines then end as a constant."""
 _SAVE_EVERY = 60.0
 _MEAN, _SPREAD, _FLOOR = 0.9, 0.999, 1e-8
 _RETRIES = 4
@@ -255,9 +256,14 @@ class Fitter:
         self._clock = clock
         history = (*state.history, psnr)
         state = replace(state, history=history, wall=state.wall + wall, cpu=state.cpu + cpu)
-        if psnr < before - COLLAPSE:
+        if self._collapsed(history) and state.slowed < _RETRIES:
             return self._retreat(state)
         return replace(state, best=state.weights) if psnr > before else state
+
+    @staticmethod
+    def _collapsed(history: tuple[float, ...]) -> bool:
+        """Whether the last three checks are all far below the best before them."""
+        return len(history) > 3 and max(history[-3:]) < max(history[:-3]) - COLLAPSE
 
     def _retreat(self, state: State) -> State:
         """From a fit that has diverged back to the best state, at half the rate."""

@@ -94,7 +94,7 @@ def measure(picture: Picture, codec: CoinCodec) -> Fitted:
     image = picture.load()
     bar = Progress(1000)
     try:
-        data = codec.encode_with(image, lambda share, note: bar.update(int(1000 * share), note))
+        data = codec.encode_with(image, bar.share)
     finally:
         bar.clear()
     checkpoint = codec.checkpoint_of(image)

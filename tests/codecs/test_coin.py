@@ -50,8 +50,9 @@ def test_odd_pictures(shape: tuple[int, ...]) -> None:
     picture = np.random.default_rng(3).integers(0, 256, shape, np.uint8)
     data = codec.encode(picture)
     assert codec.decode(data).shape == shape
-    flat = np.full(shape, 201, np.uint8)
-    assert np.abs(SMALL.decode(SMALL.encode(flat)).astype(int) - 201).max() <= 2
+    for level in (0, 201):
+        flat = np.full(shape, level, np.uint8)
+        assert np.abs(SMALL.decode(SMALL.encode(flat)).astype(int) - level).max() <= 2
     outputs = 3 if len(shape) == 3 else 1
     assert len(Reader(data).tile(0)) == 2 * Shape(3, 12, outputs).count
 
@@ -275,8 +276,15 @@ def test_a_fit_that_diverges_is_slowed_and_in_the_end_given_up(monkeypatch: pyte
             Fitter(PICTURE, shape, Plan.annealed(60, 0, 0)).run()
     fitter = Fitter(PICTURE, shape, Plan.annealed(200, 0, 0))
     good = fitter.run()
+    fallen = replace(good, weights=np.zeros_like(good.weights))
     with Gradients(shape, fitter.pixels) as gradients:
-        fallen = fitter._checked(replace(good, weights=np.zeros_like(good.weights)), gradients)
+        for checks in (1, 2):
+            fallen = fitter._checked(fallen, gradients)
+            assert (fallen.slowed, len(fallen.history)) == (0, len(good.history) + checks)
+        fallen = fitter._checked(fallen, gradients)
+        # At the smallest rate there is nothing left to try: the fit goes on.
+        lost = replace(fallen, weights=np.zeros_like(good.weights), slowed=4)
+        assert fitter._checked(lost, gradients).slowed == 4
     assert fallen.slowed == 1
     assert fallen.weights is good.best
     assert fallen.calm == good.step
