@@ -14,7 +14,7 @@ import click
 from collagecodec._version import __version__
 from collagecodec.errors import CollageError
 
-COMMANDS = ("encode", "decode", "info", "models", "codecs", "train")
+COMMANDS = ("encode", "decode", "info", "models", "codecs", "ifs", "train")
 INTERRUPTED = 130
 
 

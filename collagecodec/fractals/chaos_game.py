@@ -161,7 +161,7 @@ def hits(
     one = np.int32(1)
     for step in range(SETTLING + steps):
         chosen = np.searchsorted(thresholds, random32(game.seed, step), side="right")
-        a, b, c, d, s, t = (column[chosen] for column in columns)
+        a, b, c, d, s, t = (_picked(column, chosen) for column in columns)
         x, y = (
             np.clip(((a * x + b * y + half) >> game.bits) + s, -MAX_PLACE, MAX_PLACE),
             np.clip(((c * x + d * y + half) >> game.bits) + t, -MAX_PLACE, MAX_PLACE),
@@ -174,6 +174,10 @@ def hits(
         if progress is not None and step % 64 == 0:
             progress(step / (SETTLING + steps))
     return counts.reshape(down, across), steps * WALKERS
+
+
+def _picked(column: Integers, chosen: NDArray[np.intp]) -> Integers:
+    return column[chosen]
 
 
 def _pixel(place: Integers, side: int, start: int, length: int, size: int) -> Integers:

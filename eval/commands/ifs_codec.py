@@ -114,8 +114,7 @@ def ifs_codec(out: Path, count: int, maps: str, steps: int, threads: int, data_r
 
 def _pictures(count: int, root: Path | None) -> Iterator[tuple[str, str, Pixels]]:
     """Set, name and pixels, 0 or 255."""
-    digits = idx.images("mnist", root=root)[:count] if count else []
-    for number, digit in enumerate(digits):
+    for number, digit in enumerate(idx.images("mnist", root=root)[:count] if count else ()):
         yield "mnist", f"t10k-{number:05d}", np.where(digit > 0.5 * digit.max(), 255, 0).astype(np.uint8)
     for name, shape in SHAPES.items():
         yield "shapes", name, np.where(shape(), 255, 0).astype(np.uint8)

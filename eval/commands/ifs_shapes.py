@@ -28,10 +28,10 @@ SETTINGS = MappingProxyType(
     {
         "koch": Settings(maps=4, kind="line", shape="line"),
         "sierpinski": Settings(maps=3, kind="square", shape="rectangle"),
-        "apple": Settings(maps=12),
-        "flower": Settings(maps=12),
+        "apple": Settings(maps=16),
+        "flower": Settings(maps=16),
         # As for the apple and the flower: nothing is tuned for the horse.
-        "horse": Settings(maps=12),
+        "horse": Settings(maps=16),
     }
 )
 COLUMNS = (

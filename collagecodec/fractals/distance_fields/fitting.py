@@ -92,12 +92,9 @@ class Fit:
         self.target, self.settings, self.done = target, settings, 0
         self.generator = torch.Generator().manual_seed(settings.seed)
         rng = np.random.default_rng(settings.seed)
-        begin = start(target.points(), settings.maps, rng)
-        numbers = [
-            numbers_of(settings.kind, *one)
-            for one in zip(begin.scales, begin.angles, begin.mirrors, begin.offsets, strict=True)
-        ]
-        self.mirrors = torch.tensor(begin.mirrors, dtype=torch.float32)
+        begin = start(target.points(), settings.maps, settings.kind == "affine", rng)
+        numbers = [numbers_of(settings.kind, *one) for one in zip(begin.matrices, begin.offsets, strict=True)]
+        self.mirrors = torch.tensor(np.sign(np.linalg.det(begin.matrices)), dtype=torch.float32)
         self.numbers = torch.tensor(np.array(numbers), dtype=torch.float32, requires_grad=True)
         inside = target.points()
         middle = inside.mean(0)

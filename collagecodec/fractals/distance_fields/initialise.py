@@ -1,8 +1,8 @@
-"""Where a fit begins: the picture cut into N parts, and for each the similarity that lays the whole on the part
-best.
+"""Where a fit begins: the picture cut into N parts, and for each the map that lays the whole on the part best.
 
-The parts are the cells of Lloyd's algorithm, begun several times; the cut whose parts look most like the whole
-is kept. Orientation is what gradients cannot find, so it is searched: every part tries a number of angles,
+The parts are the cells of Lloyd's algorithm, begun several times; the cut whose parts look most like the whole is
+kept. Of a map, size and, if it may be affine, elongation are those of the part against the whole: the spread of
+their points. Orientation is what gradients cannot find, so it is searched: every part tries a number of angles,
 mirrored or not, and takes the one whose image of the picture is nearest to the part.
 """
 
@@ -21,69 +21,81 @@ _CUTS = 6
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """N similarities: `scales`, `angles`, `mirrors` (-1 or 1) of shape (N,), `offsets` (N, 2)."""
+    """N maps: `matrices` (N, 2, 2) and `offsets` (N, 2)."""
 
-    scales: Floats
-    angles: Floats
-    mirrors: Floats
+    matrices: Floats
     offsets: Floats
 
 
-def start(points: Floats, count: int, rng: np.random.Generator) -> Start:
-    """Similarities for a picture whose shape has the pixel centres `points` (n, 2)."""
+def start(points: Floats, count: int, affine: bool, rng: np.random.Generator) -> Start:
+    """Maps for a picture whose shape has the pixel centres `points` (n, 2): affine ones, or similarities."""
     points = points[rng.permutation(len(points))[: 20 * _SAMPLE]]
-    found = [_cut(points, count, rng) for _ in range(_CUTS)]
+    found = [_cut(points, count, affine, rng) for _ in range(_CUTS)]
     return min(found, key=lambda one: one[0])[1]
 
 
-def _cut(points: Floats, count: int, rng: np.random.Generator) -> tuple[float, Start]:
-    """One cut and its similarities, and how far they lay the whole from the parts, on average."""
+def _cut(points: Floats, count: int, affine: bool, rng: np.random.Generator) -> tuple[float, Start]:
+    """One cut and its maps, and how far they lay the whole from the parts, on average."""
     labels, centres = _cells(points, count, rng)
     whole, middle = points[:_SAMPLE], points.mean(0)
-    spread = np.sqrt(((points - middle) ** 2).sum(1).mean())
-    found, apart = [], 0.0
+    narrow = np.linalg.inv(_spread(points, affine))
+    matrices, apart = [], 0.0
     for number in range(count):
-        part = points[labels == number][:_SAMPLE] if (labels == number).any() else centres[number][None]
-        size = np.sqrt(((part - centres[number]) ** 2).sum(1).mean())
-        scale = float(np.clip(size / max(spread, 1e-9), 0.05, 0.9))
-        angle, mirror, gap = _orientation(whole - middle, part - centres[number], scale)
-        turned = _similarity(scale, angle, mirror)
-        found.append((scale, angle, mirror, centres[number] - turned @ middle))
+        part = points[labels == number] if (labels == number).any() else centres[number][None]
+        wide = _spread(part, affine)
+        matrix, gap = _orientation(whole - middle, part[:_SAMPLE] - centres[number], wide, narrow)
+        left, sizes, right = np.linalg.svd(matrix)
+        matrices.append(left * sizes.clip(0.05, 0.9) @ right)
         apart += gap
-    scales, angles, mirrors, offsets = zip(*found, strict=True)
-    return apart, Start(np.array(scales), np.array(angles), np.array(mirrors), np.array(offsets))
+    found = np.array(matrices)
+    return apart, Start(found, centres - found @ middle)
 
 
-def _similarity(scale: float, angle: float, mirror: float) -> Floats:
+def _spread(points: Floats, affine: bool) -> Floats:
+    """The root of the covariance of points (n, 2), (2, 2); without `affine` a multiple of the unit matrix."""
+    away = points - points.mean(0)
+    values, vectors = np.linalg.eigh(away.T @ away / len(points))
+    roots = np.sqrt(np.maximum(values if affine else np.full(2, values.mean()), 1e-6))
+    return np.asarray(vectors * roots @ vectors.T)
+
+
+def _gaps(first: Floats, second: Floats) -> Floats:
+    """Squared distances (n, m) of points (n, 2) and (m, 2), not below 0."""
+    sums = (first**2).sum(1)[:, None] + (second**2).sum(1)
+    return np.maximum(sums - 2 * (first @ second.T), 0)
+
+
+def _turn(angle: float, mirror: float) -> Floats:
     cosine, sine = np.cos(angle), np.sin(angle)
-    return scale * np.array(((cosine, -sine * mirror), (sine, cosine * mirror)))
+    return np.array(((cosine, -sine * mirror), (sine, cosine * mirror)))
 
 
 def _cells(points: Floats, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
     """Labels (n,) and centres (count, 2): seeds far from each other, then Lloyd's iteration."""
     centres = points[rng.integers(len(points))][None]
     for _ in range(count - 1):
-        nearest = ((points[:, None] - centres) ** 2).sum(2).min(1)
+        nearest = _gaps(points, centres).min(1)
         weights = nearest / nearest.sum() if nearest.sum() > 0 else None
         centres = np.concatenate((centres, points[rng.choice(len(points), p=weights)][None]))
     labels = np.zeros(len(points), np.int64)
     for _ in range(15):
-        labels = ((points[:, None] - centres) ** 2).sum(2).argmin(1)
+        labels = _gaps(points, centres).argmin(1)
         for number in range(count):
             if (labels == number).any():
                 centres[number] = points[labels == number].mean(0)
     return labels, centres
 
 
-def _orientation(whole: Floats, part: Floats, scale: float) -> tuple[float, float, float]:
-    """Angle and mirror (-1, 1) that bring `whole`, scaled, nearest to `part`, both around 0, and how near."""
-    best, least = (0.0, 1.0), np.inf
+def _orientation(whole: Floats, part: Floats, wide: Floats, narrow: Floats) -> tuple[Floats, float]:
+    """The matrix `wide` R `narrow`, R a turn, mirrored or not, that brings `whole` nearest to `part`, and how
+    near."""
+    best, least = wide @ narrow, np.inf
     for mirror in (1.0, -1.0):
         for angle in np.arange(_ANGLES) * (2 * np.pi / _ANGLES):
-            moved = whole @ _similarity(scale, angle, mirror).T
-            gaps = ((moved[:, None] - part) ** 2).sum(2)
+            matrix = wide @ _turn(angle, mirror) @ narrow
+            gaps = _gaps(whole @ matrix.T, part)
             apart = float(np.sqrt(gaps.min(1)).mean() + np.sqrt(gaps.min(0)).mean())
             # Equal ones go to the first: no turn, no mirror.
             if apart < least * 0.999:
-                best, least = (float(angle), mirror), apart
-    return (*best, least)
+                best, least = matrix, apart
+    return best, least

@@ -61,13 +61,24 @@ def _rotation(angles: Tensor) -> Tensor:
     return torch.stack((torch.stack((cosine, -sine), 1), torch.stack((sine, cosine), 1)), 1)
 
 
-def numbers_of(kind: Kind, scale: float, angle: float, mirror: float, offset: Floats) -> Floats:
-    """The free numbers of one similarity: `scale` times a rotation, after mirroring y if `mirror` is -1."""
-    if kind == "line":
-        half = scale * np.array((math.cos(angle), math.sin(angle)))
-        return np.concatenate((offset - half, offset + half))
-    share = min(max((scale - SMALLEST) / (LARGEST - SMALLEST), 0.01), 0.99)
-    logit = math.log(share / (1 - share))
-    if kind == "square":
-        return np.array((*offset, angle, logit))
-    return np.array((angle, logit, logit, 0.0, *offset))
+def numbers_of(kind: Kind, matrix: Floats, offset: Floats) -> Floats:
+    """The free numbers of one map, a similarity unless the kind is affine; its mirroring is kept apart."""
+    left, sizes, right = np.linalg.svd(matrix)
+    if kind != "affine":
+        half = matrix[:, 0]
+        if kind == "line":
+            return np.concatenate((offset - half, offset + half))
+        return np.array((*offset, math.atan2(half[1], half[0]), _logit(math.hypot(*half))))
+    # Both rotations proper: reflections in the factors are moved into the sign of the second singular value.
+    if np.linalg.det(left) < 0:
+        left = left * np.array((1.0, -1.0))
+    if np.linalg.det(right) < 0:
+        right = right * np.array((1.0, -1.0))[:, None]
+    first, second = math.atan2(left[1, 0], left[0, 0]), math.atan2(right[1, 0], right[0, 0])
+    return np.array((first, _logit(sizes[0]), _logit(sizes[1]), second, *offset))
+
+
+def _logit(size: float) -> float:
+    """What the sigmoid of makes a singular value."""
+    share = min(max((size - SMALLEST) / (LARGEST - SMALLEST), 0.01), 0.99)
+    return math.log(share / (1 - share))

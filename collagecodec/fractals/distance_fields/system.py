@@ -117,11 +117,10 @@ class System:
             content = json.loads(text)
             if content["kind"] != "collage-ifs-system":
                 raise KeyError("kind")
-            arrays = {
-                name: np.array(content[name], np.float64) for name in ("matrices", "offsets", "base", "origin")
-            }
-            kept = {"stroke": float(content["stroke"]), "depth": int(content["depth"])}
-            return cls(shape=content["shape"], **kept, **arrays)
+            names = ("matrices", "offsets", "base", "origin")
+            matrices, offsets, base, origin = (np.array(content[name], np.float64) for name in names)
+            stroke, depth = float(content["stroke"]), int(content["depth"])
+            return cls(matrices, offsets, content["shape"], base, origin, stroke, depth)
         except NoSystemError:
             raise
         except (KeyError, TypeError, ValueError) as error:
