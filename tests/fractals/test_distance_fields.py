@@ -67,9 +67,9 @@ def test_distances_of_similarities_are_exact(
 @pytest.mark.parametrize("shape", FUNCTIONS)
 def test_distances_of_affine_images(shape: str) -> None:
     matrix, offset = np.array(((0.9, 0.3), (-0.1, 0.2))), np.array((0.2, -0.1))
-    points = np.random.default_rng(2).uniform(-2, 2, (300, 2))
+    points = np.random.default_rng(2).uniform(-1.3, 1.3, (600, 2))
     found = image_distances(shape, matrix[None], offset[None], points, np)[:, 0]  # type: ignore[arg-type]
-    edge = outline(shape) @ matrix.T + offset
+    edge = outline(shape, 1000) @ matrix.T + offset
     nearest = np.sqrt(((points[:, None] - edge) ** 2).sum(2)).min(1)
     signs = np.where(inside(shape, (points - offset) @ np.linalg.inv(matrix).T), -1, 1)
     if shape == "line":
@@ -78,8 +78,10 @@ def test_distances_of_affine_images(shape: str) -> None:
     assert (np.sign(found) == signs).all()
     near = nearest < 0.02
     assert near.any()
-    # Near the corners of a slanted rectangle the first order is not enough.
-    assert (np.abs(found - signs * nearest)[near] < 0.004).mean() > 0.9
+    # Beyond a corner of a slanted rectangle the first order is not enough.
+    beside = near & (np.abs((points - offset) @ np.linalg.inv(matrix).T).min(1) < 0.95)
+    assert beside.sum() > 10
+    np.testing.assert_allclose(found[beside], (signs * nearest)[beside], atol=0.004)
     # What lets far images be left out: never below the distance to the disk around the image.
     reach = spans(matrix, np)[0] * (1 if shape == "disk" else math.sqrt(2))
     assert (found >= np.linalg.norm(points - offset, axis=1) - reach - 1e-12).all()
@@ -123,7 +125,7 @@ def test_pruned_rendering_is_the_unpruned_one(system: System, sharpness: float, 
     everything = image_distances(system.shape, matrices, offsets, points, np)
     expected = smooth_union(everything, sharpness, np) - system.stroke
     clipped = np.clip(expected, -view.unit / 2, view.unit / 2).reshape(47, 61)
-    assert len(np.unique(clipped)) > 10
+    assert len(np.unique(clipped)) > 5
     np.testing.assert_allclose(field(system, view), clipped, atol=1e-12)
 
 
