@@ -20,7 +20,7 @@ SCALES = {"native": Fraction(1), "half": Fraction(1, 2), "double": Fraction(2)}
 def test_no_golden_file_is_missing_or_unlisted():
     assert {path.name for path in FOLDER.glob("*.clg")} == set(INDEX)
     codecs = {collagecodec.info((FOLDER / name).read_bytes()).codec for name in INDEX}
-    assert codecs >= {"collage", "collage-paper", "dct", "pifs"}
+    assert codecs >= {"collage", "collage-paper", "dct", "coin", "pifs"}
 
 
 def test_every_format_version_has_golden_files():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -33,7 +33,7 @@ def table1(
     paper's rates. The pictures are the project's held-out ones, not the paper's, which it does not name:
     compare the differences between methods, not the numbers. `--codecs default` means the paper's rows and
     a few anchors; COIN, which takes minutes to hours a picture, is printed if its rows are in the folder
-    already, which `rd --codecs coin` puts there.
+    already, which `rd --codecs coin` (or 'coin@steps=5000', to shorten) puts there.
     """
     rows = published.table1()
     labels = [*(row.series for row in rows), *ALSO] if specs == "default" else split(specs)
@@ -44,14 +44,25 @@ def table1(
     context.invoke(rd, **asked, jobs=jobs, psnr_only=True)
     with told():
         found = aggregate.curves(read_rows(out))
-    means = {label: aggregate.mean_curve(found[label]) for label in labels if label in found}
+    # COIN measured with fewer steps has its settings in its label.
+    shown = (*(row.series for row in rows), *labels)
+    measured = {label: _measured(found, label) for label in shown}
+    means = {label: aggregate.mean_curve(found[name]) for label, name in measured.items() if name}
     click.echo(f"\n{'PSNR in dB at bits a pixel':27}{'published':>26}{'here':>26}")
     for row in rows:
         note = "" if row.rates_known else "   (its own rates are not recorded: set at the first row's)"
+        if measured.get(row.series) not in (None, "", row.series):
+            note += f"   ({measured[row.series]})"
         click.echo(f"{row.method:27}{_cells(row.rates, row.psnr)}{_ours(means, row.series, row.rates)}{note}")
     for label in labels:
         if label not in {row.series for row in rows}:
             click.echo(f"{label:27}{'':26}{_ours(means, label, rows[0].rates)}")
+
+
+def _measured(found: Iterable[str], label: str) -> str:
+    """The label itself, or the first that is the same series with changed settings; '' if there is neither."""
+    ordered = sorted(one for one in found if one == label or one.startswith(f"{label}@"))
+    return ordered[0] if ordered else ""
 
 
 def _ours(means: Mapping[str, Sequence[MeanPoint]], label: str, rates: Sequence[float]) -> str:
