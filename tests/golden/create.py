@@ -42,6 +42,7 @@ def main(prefix: str) -> None:
     made["pifs"] = {"codec": "pifs", "channels": 3, "options": {"step": 24.0, "largest": 16}}
     one_size = {"coding": "fixed", "largest": 8, "smallest": 8, "domain_step": 8, "window": 0}
     made["pifs-fixed"] = {"codec": "pifs", "channels": 1, "options": one_size}
+    made["ifs"] = {"codec": "ifs", "channels": 1, "options": {"maps": 6, "steps": 40, "refine": 0}}
     for name, what in made.items():
         file = FOLDER / f"{prefix}-{name}.clg"
         options = {"quality": 45} if what["codec"] == "collage" else {}
