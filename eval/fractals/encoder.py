@@ -36,7 +36,7 @@ class Training:
     points: int = 300
     channels: int = 16
     batch: int = 32
-    steps: int = 1500
+    steps: int = 700
     learning_rate: float = 1e-3
     seed: int = 0
 
@@ -126,7 +126,7 @@ def train(training: Training, on_step: Callable[[int, float], None]) -> Encoder:
     return network.eval()
 
 
-def by_encoding(path: Path, training: Training = TRAINING) -> Solver:
+def by_encoding(path: Path, training: Training) -> Solver:
     """Return a solver that asks the encoder kept in `path`, which is trained first where it is not there."""
 
     def solve(targets: NDArray[np.float32]) -> tuple[Floats, Floats, Found]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -44,20 +43,19 @@ def measure(out: Path, name: str, config: GanConfig, root: Path | None) -> None:
         }
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        _sheet(numbers, seen[0], config).save(out / f"learned-{name}.png", optimize=True)
+        _sheet(numbers, config).save(out / f"learned-{name}.png", optimize=True)
         spent = time.process_time()
     bar.clear()
 
 
-def _sheet(numbers: Tensor, real: Tensor, config: GanConfig, count: int = 16) -> Image.Image:
-    """Return pictures of the first IFS in one row, above them pictures of the set."""
+def _sheet(numbers: Tensor, config: GanConfig, across: int = 10) -> Image.Image:
+    """Return a picture of every IFS, `across` in a row."""
     renderer, generator = Renderer(idx.SIDE, idx.SIDE, 1.0), torch.Generator().manual_seed(0)
-    made = gan.rendered(numbers[:count], renderer, config.points, generator)
-    strips: list[NDArray[np.float32]] = [
-        np.concatenate([np.pad(one[0], 1, constant_values=1) for one in some.numpy()], 1)
-        for some in (real[:count], made)
-    ]
-    return Image.fromarray((np.concatenate(strips) * 255).round().astype(np.uint8))
+    made = gan.rendered(numbers, renderer, config.points, generator)[:, 0].numpy()
+    framed = np.pad(made, ((0, -len(made) % across), (1, 1), (1, 1)), constant_values=1)
+    lines = framed.reshape(-1, across, *framed.shape[1:]).swapaxes(1, 2)
+    sheet = lines.reshape(-1, across * framed.shape[2])
+    return Image.fromarray((sheet * 255).round().astype(np.uint8))
 
 
 def lines_of(out: Path, name: str, config: GanConfig) -> list[Mapping[str, Any]]:

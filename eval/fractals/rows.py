@@ -69,6 +69,9 @@ def measure(
     `progress` is told how many targets are done.
     """
     done = measured(path, settings)
+    if path.exists():  # cut off what an interruption may have left of a line, or the next would be glued to it
+        whole, newline, _ = path.read_bytes().rpartition(b"\n")
+        path.write_bytes(whole + newline)
     for numbers in _chunks([number for number in range(len(targets)) if number not in done]):
         clock, processor = time.perf_counter(), time.process_time()
         A, b, facts = solve(targets[numbers])

@@ -55,7 +55,7 @@ def measure(out: Path, name: str, label: str, pictures: NDArray[np.float32]) -> 
     if config:
         solve = rows.by_fitting(config, lambda step: told_step(step.number, len(step.targets)))
     else:
-        solve = encoder.by_encoding(out / "encoder.safetensors")
+        solve = encoder.by_encoding(out / "encoder.safetensors", encoder.TRAINING)
     rows.measure(path, pictures, settings, solve, told_done)
     bar.clear()
 
