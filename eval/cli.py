@@ -7,6 +7,11 @@ import click
 from eval.commands.coin import coin
 from eval.commands.demo import demo
 from eval.commands.ifs import ifs
+from eval.commands.ifs_codec import ifs_codec
+from eval.commands.ifs_figure import ifs_figure
+from eval.commands.ifs_gan import ifs_gan
+from eval.commands.ifs_shapes import ifs_shapes
+from eval.commands.ifs_speed import ifs_speed
 from eval.commands.rd import rd
 from eval.commands.report import report
 from eval.commands.speed import speed
@@ -20,5 +25,20 @@ def main() -> None:
     """Measure codecs, ours and others', and show what was measured."""
 
 
-for command in (coin, demo, ifs, rd, report, speed, table, table1, timing):
+for command in (
+    coin,
+    demo,
+    ifs,
+    ifs_codec,
+    ifs_figure,
+    ifs_gan,
+    ifs_shapes,
+    ifs_speed,
+    rd,
+    report,
+    speed,
+    table,
+    table1,
+    timing,
+):
     main.add_command(command)
