@@ -4,6 +4,10 @@ Dupont et al. 2021, "COIN: Compression with Implicit Neural Representations", ar
 SIREN (`collage.siren`), fitted to the picture while encoding; decoding evaluates it in whole numbers, at any
 resolution, with the same pixels on every machine. Two codings of the weights: `half`, 16 bits each, as published,
 and `entropy`, quantised for this picture and entropy coded.
+
+Coordinates are those of pixel centres, with the edges of the longer side at -1 and 1, so that a picture stays
+where it is at every scale; COIN's own code has the first and last pixel of a column at -1 and 1. A reduction
+evaluates the network at fewer places and does not average.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ _FITS = ("annealed", "published")
 class CoinCodec(Codec):
     """`net` is layers x width, in the paper 5x20, 5x30, 10x28, 10x40 or 13x49, and decides the rate. `coding` is
     entropy (weights quantised for the picture) or half (16 bits a weight, as published). `steps` of Adam at
-    most: the fit ends before if ten checks (5,000 steps of 50,000) gain less than `plateau` dB. `fit` is
+    most: the fit ends before if 5,000 steps bring less than `plateau` dB on average. `fit` is
     annealed (a few thousand pixels a step, a rate that falls) or published (all pixels a step, a constant
     rate: hours). `checkpoint` names a file from which an interrupted fit continues, or a folder for them."""
 

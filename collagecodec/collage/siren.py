@@ -29,6 +29,8 @@ WEIGHT_BITS = 24
 PHASE_BITS = WEIGHT_BITS + SINE_BITS
 """Sums are in 2^-44: turns in a hidden layer, the colour range in the last one."""
 SUM_LIMIT = 2**53
+MAX_PIXELS = 2**28
+"""Pixels that are rendered at once: a file of a hundred bytes may ask for any number."""
 BLOCK = 2048
 """Pixels evaluated at once."""
 FREQUENCY = ((W0 << 2 * 96) // pi_fixed() + (1 << 96 - WEIGHT_BITS)) >> 96 - WEIGHT_BITS + 1
@@ -102,14 +104,16 @@ class Siren:
         return np.clip((sums * 255 + (1 << 29)) >> 30, 0, 255).astype(np.uint8)
 
     def render(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The picture at the coordinates `rows` (H,) by `columns` (W,), in 2^-20: uint8 (H, W, outputs)."""
+        """The picture at the coordinates `rows` (H,) by `columns` (W,), in 2^-20: uint8 (H, W, outputs).
+
+        LimitError for more than `MAX_PIXELS` pixels.
+        """
         height, width = len(rows), len(columns)
-        try:
-            pixels = np.empty((height * width, len(self._layers[-1])), np.uint8)
-        except (MemoryError, ValueError) as error:
+        if height * width > MAX_PIXELS:
             raise LimitError(
-                f"{width}x{height} pixels do not fit into memory: decode a region or a smaller scale"
-            ) from error
+                f"{width}x{height} pixels at once are more than {MAX_PIXELS}: decode a region or a smaller scale"
+            )
+        pixels = np.empty((height * width, len(self._layers[-1])), np.uint8)
 
         def block(start: int) -> tuple[int, NDArray[np.uint8]]:
             index = np.arange(start, min(start + BLOCK, height * width))

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,10 @@ CHECK = 500
 """Steps between two looks at the whole picture; a twentieth of the fit if that is less."""
 WARM_UP = 200
 WINDOW = 10
-"""Checks in which the PSNR must rise for the fit to go on."""
+"""Checks whose mean tells a plateau; the checks of an annealed fit are noisy."""
 COLLAPSE = 0.5
-"""Loss of PSNR in dB, in three checks one after the other, by which a fit has diverged although its numbers are
-finite: networks of sines then end as a constant."""
+"""Loss of PSNR in dB, for `CHECK` steps, by which a fit has diverged although its numbers are finite: networks of
+sines then end as a constant."""
 _SAVE_EVERY = 60.0
 _MEAN, _SPREAD, _FLOOR = 0.9, 0.999, 1e-8
 _RETRIES = 4
@@ -47,7 +48,8 @@ class Plan:
     """How to fit: up to `steps` of Adam on about `batch` pixels each (0: all) at the rate `rate`.
 
     With `decay` the rate is reached in `WARM_UP` steps, or a twentieth of all, and falls to 0 along half a
-    cosine. The fit ends before its time if the last `WINDOW` checks gained less than `plateau` dB; 0: never.
+    cosine. The fit ends before its time if the mean PSNR of the last `WINDOW` checks is less than `plateau` dB
+    above that of the `WINDOW` before; 0: never.
     """
 
     steps: int
@@ -219,9 +221,9 @@ class Fitter:
 
     def _settled(self, state: State) -> bool:
         """Whether the last checks brought less than the plan wants."""
-        if len(state.history) <= WINDOW:
+        if not self.plan.plateau or len(state.history) < 2 * WINDOW:
             return False
-        return max(state.history) - max(state.history[:-WINDOW]) < self.plan.plateau
+        return fmean(state.history[-WINDOW:]) - fmean(state.history[-2 * WINDOW : -WINDOW]) < self.plan.plateau
 
     def _advance(self, state: State, gradients: Gradients) -> State:
         """The state after one more step, or after a retreat to the best state."""
@@ -260,10 +262,10 @@ class Fitter:
             return self._retreat(state)
         return replace(state, best=state.weights) if psnr > before else state
 
-    @staticmethod
-    def _collapsed(history: tuple[float, ...]) -> bool:
-        """Whether the last three checks are all far below the best before them."""
-        return len(history) > 3 and max(history[-3:]) < max(history[:-3]) - COLLAPSE
+    def _collapsed(self, history: tuple[float, ...]) -> bool:
+        """Whether all checks of the last `CHECK` steps are far below the best before them."""
+        last = -(-CHECK // self.plan.interval)
+        return len(history) > last and max(history[-last:]) < max(history[:-last]) - COLLAPSE
 
     def _retreat(self, state: State) -> State:
         """From a fit that has diverged back to the best state, at half the rate."""

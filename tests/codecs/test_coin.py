@@ -19,9 +19,10 @@ from collagecodec.codecs.coin import CoinCodec
 from collagecodec.collage import siren
 from collagecodec.collage.sine import pi_fixed, sine, sine_table
 from collagecodec.collage.siren import Shape, coordinates
+from collagecodec.encoder import fitting
 from collagecodec.encoder.fitting import Fitter, FittingError, Plan, key_of
 from collagecodec.encoder.siren import Gradients, Pixels, initial
-from collagecodec.errors import UnsupportedImageError
+from collagecodec.errors import LimitError, UnsupportedImageError
 
 PICTURE = scene(40, 56)
 SMALL = CoinCodec("3x12", "half", steps=400)
@@ -176,6 +177,8 @@ def test_sizes_scales_and_regions(stored: bytes) -> None:
     # An odd enlargement has the pixels' own centres among its own.
     np.testing.assert_array_equal(SMALL.decode(stored, scale=3)[1::3, 1::3], whole)
     assert SMALL.decode(stored, scale=0.3).shape == (12, 17, 3)
+    with pytest.raises(LimitError, match="at once"):
+        SMALL.decode(stored, scale=1000)
     with pytest.raises(ValueError, match="does not lie"):
         SMALL.decode(stored, region=(0, 0, 57, 1))
 
@@ -251,12 +254,15 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path: Path, monkeypatch: pyt
     assert len(list(tmp_path.glob("coin-3x12-*.fit"))) == 1
 
 
-def test_a_plateau_ends_the_fit() -> None:
+def test_a_plateau_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "CHECK", 10)
     shape = Shape(2, 8, 1)
     flat = np.full((20, 20), 90, np.uint8)
-    state = Fitter(flat, shape, Plan.annealed(2000, 0.01, 0)).run()
-    assert state.step < 2000
-    assert Fitter(flat, shape, Plan.annealed(100, 0, 0)).run().step == 100
+    state = Fitter(flat, shape, Plan.annealed(1000, 0.01, 0)).run()
+    assert 200 <= state.step < 1000
+    assert Fitter(flat, shape, Plan.annealed(state.step + 100, 0, 0)).run().step == state.step + 100
+    # A picture that is still being learned is no plateau.
+    assert Fitter(PICTURE, Shape(3, 12, 3), Plan.annealed(400, 0.01, 0)).run().step == 400
 
 
 def test_the_best_state_is_kept() -> None:
@@ -274,8 +280,10 @@ def test_a_fit_that_diverges_is_slowed_and_in_the_end_given_up(monkeypatch: pyte
         patch.setattr(Gradients, "loss", lambda *_: (float("nan"), nothing))
         with pytest.raises(FittingError, match="smaller rate"):
             Fitter(PICTURE, shape, Plan.annealed(60, 0, 0)).run()
+    monkeypatch.setattr(fitting, "CHECK", 30)
     fitter = Fitter(PICTURE, shape, Plan.annealed(200, 0, 0))
     good = fitter.run()
+    assert fitter.plan.interval == 10
     fallen = replace(good, weights=np.zeros_like(good.weights))
     with Gradients(shape, fitter.pixels) as gradients:
         for checks in (1, 2):

@@ -43,7 +43,7 @@ def test_quantised_weights_take_far_fewer_bytes_for_little_loss(files: dict[str,
 
 
 def test_grey_and_constant_pictures() -> None:
-    codec = replace(CODECS["entropy"], steps=60)
+    codec = replace(CODECS["entropy"], steps=200)
     grey = codec.decode(codec.encode(PICTURE[..., 1]))
     assert grey.shape == PICTURE.shape[:2]
     flat = np.full((9, 14), 40, np.uint8)
