@@ -1,7 +1,7 @@
 """What a refinement lowers: J = bits + trade_off / step^2 * squared error (RGB, per pixel), and its derivatives.
 
 Bits are those of the Laplace distributions behind the tables; the error is that of the restored picture, with
-the restoration computed in half precision.
+the restoration in half precision and without the rounding between its layers, which averages out.
 """
 
 from __future__ import annotations
@@ -16,9 +16,16 @@ from torch.nn import functional as F
 
 from collagecodec.collage.model import DecoderModel
 from collagecodec.collage.quantiser import CODE_UNIT, STEP_UNIT, level_of, multipliers
-from collagecodec.networks.integers import ACTIVATION_STEPS, magnitude_feature, smooth_magnitude
+from collagecodec.networks.convolution import CORRECTION_RANGE
+from collagecodec.networks.integers import (
+    ACTIVATION_MAX,
+    ACTIVATION_STEPS,
+    magnitude_feature,
+    smooth_magnitude,
+)
 from collagecodec.networks.loading import twins_of
 from collagecodec.networks.prior import laplace_bits, predict_first_slice, scale_of
+from collagecodec.networks.restoration import Restoration
 from collagecodec.networks.transform import YCC_FROM_RGB, overlap_add, patches
 
 TRADE_OFF = 20.5
@@ -50,10 +57,13 @@ class Objective:
         """Channels that are coded, (1, C, 1, 1)."""
         self.weight = TRADE_OFF / (units / STEP_UNIT) ** 2 / 3
         self.rgb = torch.linalg.inv(YCC_FROM_RGB.double()).float()
-        self.restoration = self.twins.restoration
-        if not active.all():
+        grey = not active.all()
+        if grey:
             self.rgb = torch.tensor([1.0, 0, 0]).expand(3, 3)
-            self.restoration = self.restoration if decoder.restores_grey else None
+        self.restoration: list[tuple[Tensor, Tensor]] = []
+        """Weights and biases of the restoration's convolutions, the level included; none if it is left out."""
+        if self.twins.restoration and (decoder.restores_grey or not grey):
+            self.restoration = _convolutions(self.twins.restoration, self.level)
 
     def derivative(self, codes: Tensor, region: Region) -> tuple[float, Tensor]:
         """J and its derivative by the region's own codes."""
@@ -71,7 +81,7 @@ class Objective:
         planes = overlap_add(torch.stack(parts, 1), self.cell)
         total, by_planes = 0.0, torch.zeros_like(planes)
         height, width = target.shape[2:]
-        margin = 2 * (len(self.restoration.layers) + 1) if self.restoration else 0
+        margin = 2 * len(self.restoration)
         for top in range(0, height, STRIP * self.cell):
             bottom = min(top + STRIP * self.cell, height)
             # The restoration looks at two rows at a time.
@@ -85,11 +95,15 @@ class Objective:
         return total, self._transposed(by_planes)
 
     def _restored(self, planes: Tensor) -> Tensor:
-        if self.restoration is None:
+        if not self.restoration:
             return planes
-        with torch.autocast("cpu", torch.bfloat16):
-            restored: Tensor = self.restoration(planes, self.level)
-        return restored.float()
+        framed = F.pad(planes, (2 * len(self.restoration),) * 4, mode="replicate").clamp(-128, 127)
+        x = F.pixel_unshuffle(framed.bfloat16(), 2) / ACTIVATION_STEPS
+        x = x.contiguous(memory_format=torch.channels_last)
+        for weight, bias in self.restoration[:-1]:
+            x = F.conv2d(x, weight, bias).clamp(0, ACTIVATION_MAX / ACTIVATION_STEPS)
+        correction = F.conv2d(x, *self.restoration[-1]).float() * CORRECTION_RANGE
+        return planes + F.pixel_shuffle(correction, 2)
 
     def _transposed(self, by_planes: Tensor) -> Tensor:
         """From derivatives by samples to derivatives by codes: the transpose of the synthesis."""
@@ -124,7 +138,9 @@ class Rate:
         self.symbols = moved.detach()
         self.features = magnitude_feature(self.symbols)
         features = smooth_magnitude(moved) if smooth else self.features.requires_grad_()
-        scale = scale_of(prior.positions(features, objective.level))
+        with torch.autocast("cpu", torch.bfloat16, enabled=smooth):
+            positions = prior.positions(features, objective.level)
+        scale = scale_of(positions.float())
         bits = laplace_bits(moved, scale)
         wanted = [leaf] if smooth else [leaf, features]
         found = torch.autograd.grad(bits.sum(), wanted)
@@ -139,6 +155,16 @@ class Rate:
         changed = self.symbols + change
         own = laplace_bits(changed, self.scale) - self.each
         return own + self.by_feature * (magnitude_feature(changed) - self.features.detach())
+
+
+def _convolutions(restoration: Restoration, level: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Weights and biases in half precision, the weights laid out for speed."""
+    found = [(layer.weight, layer.bias + line(level).flatten()) for layer, line in restoration.hidden()]
+    found.append((restoration.out.weight, restoration.out.bias))
+    return [
+        (w.detach().bfloat16().contiguous(memory_format=torch.channels_last), b.detach().bfloat16())
+        for w, b in found
+    ]
 
 
 def _as_it_is(values: Tensor) -> Tensor:

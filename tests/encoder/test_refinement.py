@@ -72,7 +72,7 @@ def test_twins_of_a_decoder_compute_what_it_computes(decoder):
 @pytest.mark.parametrize("smooth", [True, False])
 def test_derivatives_agree_with_differences(decoder, smooth):
     objective = Objective(decoder, UNITS, np.ones(384, bool))
-    objective.restoration = None
+    objective.restoration = []
     target = torch.from_numpy(scene(64, 80).transpose(2, 0, 1)[None] - np.float32(128))
     codes = some_codes()
     _, by_code = objective.distortion(codes, target)
