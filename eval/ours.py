@@ -14,14 +14,14 @@ _NETS = (520, 530, 1028, 1040, 1349)
 """The paper's networks of COIN, 100 layers + width."""
 _STEPS = tuple(map(float, (400, 260, 180, 130, 100, 76, 58, 44, 34, 26, 20, 15, 11, 8, 6, 4)))
 
-_PIFS_CELLS = (24, 20, 16, 14, 12, 10)
-_PIFS_STEPS = tuple(map(float, (150, 96, 64, 44, 31, 22, 15, 10)))
+_PIFS_CELLS = (20, 16, 12, 10, 8)
+_PIFS_STEPS = tuple(map(float, (96, 64, 31, 15)))
 
 
 def pifs_tiles(cell: int, **settings: Any) -> Codec:
     """PIFS on one size of range cells, in fixed widths, every domain cell of the picture a candidate."""
     tiling = {"largest": cell, "smallest": cell, "smallest_domain": cell, "domain_step": cell, "window": 0}
-    return registry.get("pifs", coding="fixed", tile_size=2048, **tiling, **settings)
+    return registry.get("pifs", coding="fixed", chroma=4, tile_size=2048, **tiling, **settings)
 
 
 def coin(net: int, **settings: Any) -> Codec:

@@ -28,6 +28,7 @@ from collagecodec.codecs.pifs_format import (
     MAX_PIXELS,
     MAX_TILE_PIXELS,
     MAX_WINDOW,
+    REDUCTIONS,
     Params,
     plane_layouts,
     plane_means,
@@ -47,18 +48,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PifsCodec(Codec):
-    """`step` in pixel levels, 1/16 to 4095: coarser is smaller (not of use to the coding `fixed`).
-
-    largest, smallest  range cells in pixels; largest / smallest is a power of two
-    smallest_domain    range cells below are flat: their mean costs less than a domain cell
-    domain_step        distance between domain cells in pixels, even
-    window             domain cells that a range cell can choose from, on each axis: a power of two, 0 for all
-    augment            domain cells in eight isometries and negative, too
-    chroma             2: colour differences at half the resolution; 1: at full
-    coding             entropy, or fixed with `mean_bits` bits for every mean and one size of cells
-    search             exact, or nearest (needs scipy)
-    passes             searches: the first in the picture, the others in what the last one decodes to
-    tile_size          in pixels, at most 2048
+    """`step` in pixel levels, 1/16 to 4095: coarser is smaller; of no use to the coding `fixed`. Range cells are
+    `largest` to `smallest` pixels, by halves; those below `smallest_domain` are flat, because their mean costs
+    less than a domain cell. Domain cells lie `domain_step` pixels apart, an even number; a range cell chooses
+    among `window` of them on each axis, a power of two, or all for 0; `augment` adds their isometries and
+    negatives. `chroma` 1, 2 or 4 divides the resolution of colour differences. `coding` is entropy, or fixed
+    with `mean_bits` bits a mean and one size of cells. `search` is exact, or nearest (needs scipy); of several
+    `passes` all but the first look in what the pass before decodes to. `tile_size` in pixels, at most 2048.
     """
 
     step: float = 32.0
@@ -68,7 +64,7 @@ class PifsCodec(Codec):
     domain_step: int = 4
     window: int = 32
     augment: bool = True
-    chroma: Literal[1, 2] = 2
+    chroma: Literal[1, 2, 4] = 2
     coding: Literal["entropy", "fixed"] = "entropy"
     mean_bits: int = 6
     search: Literal["exact", "nearest"] = "exact"
@@ -91,7 +87,11 @@ class PifsCodec(Codec):
             raise ValueError(f"a domain step is an even number of 2 to 510 pixels, not {self.domain_step}")
         if self.window < 0 or self.window & (self.window - 1) or self.window > MAX_WINDOW:
             raise ValueError(f"a window is 0 or a power of two up to {MAX_WINDOW}, not {self.window}")
-        for name, known in (("coding", ("entropy", "fixed")), ("search", tuple(MATCHERS)), ("chroma", (1, 2))):
+        for name, known in (
+            ("coding", ("entropy", "fixed")),
+            ("search", tuple(MATCHERS)),
+            ("chroma", REDUCTIONS),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {' or '.join(map(str, known))}, not {getattr(self, name)!r}")
         if self.coding == "fixed" and self.largest != self.smallest:
@@ -145,7 +145,7 @@ class PifsCodec(Codec):
 
     def _header(self, height: int, width: int, channels: int) -> Header:
         # A size that cuts no cell, neither of luma nor of chroma.
-        cell = self.largest * 2
+        cell = self.largest * self.chroma
         tile = self.tile_size // cell * cell
         grain = Grain(
             self.largest, self.smallest, self.smallest_domain, self.domain_step // 2, self.window, self.augment
@@ -218,8 +218,8 @@ def _parts(planes: NDArray[np.float64], chroma: int) -> list[NDArray[np.float64]
     found = [planes[..., 0]]
     for channel in range(1, planes.shape[2]):
         plane = planes[..., channel]
-        if chroma == 2:
-            even = np.pad(plane, [(0, side % 2) for side in plane.shape], mode="edge")
-            plane = even.reshape(even.shape[0] // 2, 2, -1, 2).mean((1, 3))
+        if chroma > 1:
+            whole = np.pad(plane, [(0, -side % chroma) for side in plane.shape], mode="edge")
+            plane = whole.reshape(whole.shape[0] // chroma, chroma, -1, chroma).mean((1, 3))
         found.append(plane)
     return found

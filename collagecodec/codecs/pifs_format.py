@@ -16,14 +16,15 @@ MAX_WINDOW = 2**10
 MAX_PIXELS = 2**28
 MAX_TILE_PIXELS = 2**22
 _LAYOUT = struct.Struct("<7B2BH")
-_AUGMENT, _HALF = 1, 2
+_AUGMENT, _HALF, _QUARTER = 1, 2, 4
+REDUCTIONS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
 class Params:
     """What the header says of the codes.
 
-    chroma      2: colour differences at half the resolution, 1: at full
+    chroma      1, 2, 4: how much less the resolution of colour differences is
     units       quantiser step in 1/16 level, 1 .. 65535
     mean_bits   bits of a mean in fixed widths, 1 .. 8; 0: entropy coded
     iterations  how often the maps are applied, 1 .. 64
@@ -38,7 +39,7 @@ class Params:
     def pack(self) -> bytes:
         """The parameter bytes of a header."""
         grain = self.grain
-        flags = _AUGMENT * grain.augment | _HALF * (self.chroma == 2)
+        flags = _AUGMENT * grain.augment | _HALF * (self.chroma == 2) | _QUARTER * (self.chroma == 4)
         return _LAYOUT.pack(
             flags, grain.largest, grain.smallest, grain.smallest_domain, grain.step, grain.window.bit_length(),
             self.mean_bits, self.iterations, 0, self.units,
@@ -59,7 +60,7 @@ class Params:
         ratio = largest // max(1, smallest)
         sound = (
             1 <= smallest <= largest <= MAX_CELL and smallest * ratio == largest and ratio & (ratio - 1) == 0,
-            1 <= domain <= MAX_CELL and step >= 1 and window <= MAX_WINDOW.bit_length() and flags < 4,
+            1 <= domain <= MAX_CELL and step >= 1 and window <= MAX_WINDOW.bit_length() and flags < 6,
             bits <= 8 and (not bits or ratio == 1),
             1 <= iterations <= MAX_ITERATIONS and reserved == 0 and units >= 1,
         )
@@ -68,14 +69,14 @@ class Params:
                 f"the parameters {header.params.hex()} of 'pifs' make no sense: the header is damaged"
             )
         grain = Grain(largest, smallest, domain, step, 1 << window >> 1, bool(flags & _AUGMENT))
-        side = header.tile_size
+        chroma, side = REDUCTIONS[flags >> 1], header.tile_size
         if (
             side % (2 * grain.unit)
             or max(tile_sides(header)) ** 2 > 4 * MAX_TILE_PIXELS
             or (tile_sides(header)[0] * tile_sides(header)[1] > MAX_TILE_PIXELS)
         ):
             raise FormatError(f"tiles of {side} pixels do not fit the codec 'pifs': the header is damaged")
-        return cls(grain, 2 if flags & _HALF else 1, units, bits, iterations)
+        return cls(grain, chroma, units, bits, iterations)
 
 
 def tile_sides(header: Header) -> tuple[int, int]:
@@ -95,7 +96,7 @@ def plane_layouts(header: Header, params: Params, tile: int) -> list[Layout]:
 
 
 def plane_means(params: Params, channels: int) -> list[Means]:
-    """How the means of Y, Cb, Cr are stored; a sample of reduced chroma stands for four, its step is half."""
-    chroma = max(1, params.units // 2) if params.chroma == 2 else params.units
+    """How the means of Y, Cb, Cr are stored; a sample of halved chroma stands for four, its step is half."""
+    chroma = max(1, params.units // params.chroma)
     luma, colour = Means(params.units, params.mean_bits), Means(chroma, params.mean_bits, centred=True)
     return [luma, colour, colour][:channels]

@@ -30,7 +30,7 @@ _DOMAIN_SAMPLES = 2**25
 """Samples of domain cells that are held at a time."""
 _FLAT = 1e-2
 """Norm below which a domain cell has nothing to offer, in levels."""
-_FEATURES = 24
+_FEATURES = 12
 """Frequencies that the k-d tree compares."""
 _NEIGHBOURS = 4
 """Candidates that the k-d tree proposes a range cell, for each sign and isometry."""

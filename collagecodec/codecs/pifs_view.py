@@ -92,8 +92,8 @@ class Picture:
             z = _fixed_point(tree, means, n, self.params.iterations)
             height, width = (-(-side // unit) * n for side in (tree.layout.height, tree.layout.width))
             plane = z[:height, :width].astype(np.float32)
-            if planes and self.params.chroma == 2:
-                plane = _doubled(plane, *planes[0].shape)
+            if planes and self.params.chroma > 1:
+                plane = _enlarged(plane, self.params.chroma, *planes[0].shape)
             planes.append(plane)
         return np.stack(planes)
 
@@ -102,10 +102,10 @@ def _fixed_point(tree: Tree, means: Means, n: int, iterations: int) -> Samples:
     return Map.of(tree.layout, cells(tree, means), n).iterate(iterations)
 
 
-def _doubled(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """A plane on a grid twice as fine, first across and then down: (height, width)."""
+def _enlarged(plane: NDArray[np.float32], factor: int, height: int, width: int) -> NDArray[np.float32]:
+    """A plane on a grid `factor` times as fine, first across and then down: (height, width)."""
     for side in (width, height):
-        axis = Axis(0, side, 2, side, plane.shape[1])
+        axis = Axis(0, side, factor, side, plane.shape[1])
         # Resampled across and turned, twice.
         plane = axis.apply(np.ascontiguousarray(plane.T)[None], 0, side)[0]
     return plane

@@ -15,8 +15,8 @@ from collagecodec.codecs.pifs import PifsCodec
 from collagecodec.errors import LimitError
 
 CODECS = {
-    "tree": PifsCodec(step=20.0),
-    "tiles": PifsCodec(step=20.0, tile_size=256, largest=16, smallest=4, smallest_domain=4),
+    "tree": PifsCodec(step=40.0, window=8),
+    "tiles": PifsCodec(step=40.0, tile_size=256, largest=16, smallest=4, window=8),
     "fixed": PifsCodec(coding="fixed", largest=8, smallest=8, domain_step=8, window=0),
 }
 names = pytest.mark.parametrize("name", CODECS)
@@ -54,7 +54,7 @@ def test_regions_are_parts_of_the_whole(name: str, scale: int, files: dict[str, 
         np.testing.assert_array_equal(region, part)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data(), st.integers(1, 40), st.integers(1, 40), st.booleans())
 def test_every_region_comes_in_the_size_that_is_asked_for(
     data: st.DataObject, width: int, height: int, grey: bool
