@@ -149,20 +149,31 @@ def settled(
                 if found < error:
                     error, best = found, game
             if progress is not None:
-                progress(0.9 + 0.1 * (turn + place / maps.size) / refine, _shown(error))
+                progress(0.9 + 0.1 * (turn + place / maps.size) / refine, _shown(error, flags))
         if error == before:
             break
     return best
 
 
-def _shown(error: float) -> str:
-    return f"{10 * log10(255**2 / max(error, 1e-9)):.2f} dB"
+def _apart(pixels: Image8, wanted: Floats, flags: int) -> float:
+    """Mean squared error; of binary pictures the share of what both show that one does not, times 255^2.
+
+    Counting wrong pixels instead would make black the best likeness of anything thin.
+    """
+    if not flags & 1:
+        return float(np.square(pixels - wanted).mean())
+    here, there = pixels >= 128, wanted >= 128
+    return 255**2 * float((here ^ there).sum() / (here | there).sum())
+
+
+def _shown(error: float, flags: int) -> str:
+    return f"IoU {1 - error / 255**2:.3f}" if flags & 1 else f"{10 * log10(255**2 / max(error, 1e-9)):.2f} dB"
 
 
 def _drawn_best(
     game: Game, frame: Frame, levels: Image8, flags: int, kernels: range | tuple[int, ...]
 ) -> tuple[float, Game]:
-    """Mean squared error, and the game with the kernel and the gain that have the least."""
+    """How far from `levels`, and the game with the kernel and the gain that are nearest."""
     widest = replace(game, kernel=max(kernels, key=lambda number: len(KERNELS[number])))
     counts, points = hits(widest, frame)
     rim = len(KERNELS[widest.kernel]) - 1
@@ -176,7 +187,7 @@ def _drawn_best(
         )
         for gain in gains.tolist():
             tried = replace(game, kernel=kernel, gain=int(min(gain, 65535)))
-            pixels = brightness(inner, points, tried, frame)
-            shown = np.where(pixels >= 128, 255, 0) if flags & 1 else pixels
-            found.append((float(np.square(shown - wanted).mean()), kernel, int(gain), tried))
+            found.append(
+                (_apart(brightness(inner, points, tried, frame), wanted, flags), kernel, int(gain), tried)
+            )
     return min(found, key=lambda one: one[:3])[0::3]

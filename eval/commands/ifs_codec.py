@@ -6,7 +6,6 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from types import MappingProxyType
@@ -71,12 +70,15 @@ LOSSLESS: MappingProxyType[str, Callable[[Pixels], int]] = MappingProxyType(
     {"png-1bit": png, "tiff-g4": g4_file, "g4-data": g4_data, "webp-lossless": webp, "jxl-lossless": jxl}
 )
 
+DISTANCE_MAPS = MappingProxyType({"koch": 4, "sierpinski": 3})
+"""Maps that these two are made of; the other shapes get 16."""
+
 
 @click.command("ifs-codec")
 @out_option
-@click.option("--mnist", "count", type=click.IntRange(0), default=20, help="Digits: so many, the first of t10k.")
-@click.option("--maps", default="6,10,20", help="Numbers of maps, commas between.")
-@click.option("--steps", type=click.IntRange(1), default=1000, help="Of each fit.")
+@click.option("--mnist", "count", type=click.IntRange(0), default=10, help="Digits: so many, the first of t10k.")
+@click.option("--maps", default="6,12", help="Numbers of maps, commas between.")
+@click.option("--steps", type=click.IntRange(1), default=600, help="Of each fit.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Cores to use.")
 @click.option(
     "--data-root",
@@ -133,19 +135,27 @@ def _measured(
             click.echo(f"left out {label}: {error}", err=True)
             continue
         yield {**place, "codec": label, **_rate(found, pixels), "wrong": 0, "iou": 1, "encode_s": ""}
-    codec = IfsCodec(steps=steps, side=32 if kind == "mnist" else 64)
-    for maps in counts:
-        if (name, f"ifs-{maps}") in known:
+    for label, codec in _codecs(kind, name, counts, steps):
+        if (name, label) in known:
             continue
         begun = time.perf_counter()
-        data = replace(codec, maps=maps).encode(pixels)
+        data = codec.encode(pixels)
         ended = time.perf_counter()
         decoded = codec.decode(data)
         yield {
-            **place, "codec": f"ifs-{maps}", **_rate(len(data), pixels),
+            **place, "codec": label, **_rate(len(data), pixels),
             "wrong": round(float((decoded != pixels).mean()), 5),
             "iou": round(overlap(decoded > 127, pixels > 127), 4), "encode_s": round(ended - begun, 1),
         }  # fmt: skip
+
+
+def _codecs(kind: str, name: str, counts: list[int], steps: int) -> Iterator[tuple[str, IfsCodec]]:
+    """Learned as points with so many maps; shapes through their distance fields too, with as many as they need."""
+    for maps in counts:
+        yield f"ifs-{maps}", IfsCodec(maps=maps, steps=steps, side=32 if kind == "mnist" else 64)
+    if kind == "shapes":
+        maps = DISTANCE_MAPS.get(name, 16)
+        yield f"ifs-distance-{maps}", IfsCodec(maps=maps, steps=min(steps, 400), method="distance")
 
 
 def _rate(size: int, pixels: Pixels) -> dict[str, Any]:
