@@ -111,7 +111,10 @@ def test_the_compiled_form_agrees(tau: float, batch: int) -> None:
     targets = torch.rand(3, *size, generator=torch.Generator().manual_seed(1))
     for clamp in (True, False):
         cut = pictures[1].clamp(max=1) if clamp else pictures[1]
-        found = native.compare(points[0], targets, tau, clamp), (cut - targets[:, None]).square().mean((-2, -1))
+        found = (
+            native.errors(A, b, indices, begin, targets, tau, clamp),
+            (cut - targets[:, None]).square().mean((-2, -1)),
+        )
         torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
         _same_gradients(numbers, *((one * weights[..., 0, 0]).sum() for one in found))
 

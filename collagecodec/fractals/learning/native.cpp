@@ -119,6 +119,28 @@ template <int K> struct Canvas {
         }
     }
 
+    // Returns the mean square of what the picture, cut at 1 if `clamp`, differs from the target by, and turns the cells
+    // into its gradient. What windows spilled over the border is no part of the picture and has none.
+    float compare(const float *target, bool clamp) {
+        const float share = 1.0f / (frame.height * frame.width);
+        double total = 0.0;
+        std::memset(cells.data(), 0, pad * stride * sizeof(float));
+        std::memset(row(frame.height) - pad, 0, pad * stride * sizeof(float));
+        for (std::int64_t h = 0; h < frame.height; ++h, target += frame.width) {
+            float *line = row(h), squares[L] = {};
+            std::memset(line - pad, 0, pad * sizeof(float));
+            std::memset(line + frame.width, 0, pad * sizeof(float));
+            for (std::int64_t w = 0; w < frame.width; ++w) {
+                const bool cut = clamp && line[w] > 1.0f;
+                const float difference = (cut ? 1.0f : line[w]) - target[w];
+                squares[w % L] += difference * difference;
+                line[w] = cut ? 0.0f : 2.0f * share * difference;
+            }
+            for (float square : squares) total += square;
+        }
+        return static_cast<float>(total * share);
+    }
+
     // The gradient (length, 2) of the points, where the cells hold that of the picture.
     void trace(float *out) const {
         const lanes count = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -173,40 +195,6 @@ void render_backward(const float *points, const float *gradient, std::int64_t pi
     }
 }
 
-template <int K>
-void compare(const float *points, const float *targets, std::int64_t systems, std::int64_t batch,
-             std::int64_t length, const Frame &frame, bool clamp, float *errors, float *out) {
-    Canvas<K> canvas(frame);
-    const float share = 1.0f / (frame.height * frame.width);
-    for (std::int64_t p = 0; p < systems * batch; ++p) {
-        canvas.clear();
-        canvas.take(points + 2 * p * length, length);
-        canvas.draw();
-        double total = 0.0;
-        const float *target = targets + p / batch * frame.height * frame.width;
-        std::vector<float> difference(frame.width);
-        for (std::int64_t h = 0; h < frame.height; ++h, target += frame.width) {
-            float *cells = canvas.row(h), squares[L] = {};
-            for (std::int64_t w = 0; w < frame.width; ++w) {
-                const bool cut = clamp && cells[w] > 1.0f;
-                difference[w] = (cut ? 1.0f : cells[w]) - target[w];
-                cells[w] = cut ? 0.0f : 2.0f * share * difference[w];
-            }
-            for (std::int64_t w = 0; w < frame.width; ++w) squares[w % L] += difference[w] * difference[w];
-            for (float square : squares) total += square;
-        }
-        errors[p] = static_cast<float>(total * share);
-        // What windows spilled over the border is no part of the picture and has no gradient.
-        for (std::int64_t h = -Canvas<K>::pad; h < frame.height + Canvas<K>::pad; ++h) {
-            const bool inside = h >= 0 && h < frame.height;
-            float *left = canvas.row(h) - Canvas<K>::pad;
-            std::memset(left, 0, (inside ? Canvas<K>::pad : canvas.stride) * sizeof(float));
-            if (inside) std::memset(canvas.row(h) + frame.width, 0, Canvas<K>::pad * sizeof(float));
-        }
-        canvas.trace(out + 2 * p * length);
-    }
-}
-
 // Sequences of one IFS that lie one after the other. Several are walked at a time: a step waits for the one before.
 constexpr int ABREAST = 5;
 
@@ -216,9 +204,23 @@ struct Lines {
     const float *begin;           // (2,)
     std::int64_t length;
 
+    // points: (lines, T, 2).
+    void forward(std::int64_t lines, float *points) const {
+        if (lines == ABREAST) return walk<ABREAST>(points);
+        for (std::int64_t line = 0; line < lines; ++line) from(line).walk<1>(points + 2 * line * length);
+    }
+
+    // gradient: (lines, T, 2), that of the points. out: (lines, N, 6), `apart` numbers from line to line.
+    void backward(std::int64_t lines, const float *points, const float *gradient, std::int64_t apart, float *out) const {
+        if (lines == ABREAST) return retrace<ABREAST>(points, gradient, apart, out);
+        for (std::int64_t line = 0, at = 0; line < lines; ++line, at += 2 * length)
+            from(line).retrace<1>(points + at, gradient + at, apart, out + line * apart);
+    }
+
+  private:
     Lines from(std::int64_t line) const { return {maps, indices + line * length, begin, length}; }
 
-    template <int N> void forward(float *points) const {
+    template <int N> void walk(float *points) const {
         float x[N], y[N];
         for (int n = 0; n < N; ++n) x[n] = begin[0], y[n] = begin[1];
         for (std::int64_t t = 0; t < length; ++t)
@@ -233,7 +235,7 @@ struct Lines {
             }
     }
 
-    template <int N> void backward(const float *points, const float *gradient, float *out) const {
+    template <int N> void retrace(const float *points, const float *gradient, std::int64_t apart, float *out) const {
         float gx[N] = {}, gy[N] = {};
         for (std::int64_t t = length - 1; t >= 0; --t)
             for (int n = 0; n < N; ++n) {
@@ -242,7 +244,7 @@ struct Lines {
                 gy[n] += gradient[2 * at + 1];
                 const float *before = t ? points + 2 * (at - 1) : begin;
                 const float *map = maps + 6 * indices[at];
-                float *to = out + 6 * indices[at];
+                float *to = out + n * apart + 6 * indices[at];
                 to[0] += gx[n] * before[0];
                 to[1] += gx[n] * before[1];
                 to[2] += gy[n] * before[0];
@@ -256,6 +258,29 @@ struct Lines {
     }
 };
 
+// Errors of the pictures of all sequences, and their gradients by the maps, sequence by sequence.
+template <int K>
+void errors(const float *maps, const std::uint8_t *indices, const float *begin, const float *targets,
+            const std::int64_t (&sizes)[4], const Frame &frame, bool clamp, float *found, float *out) {
+    const auto [systems, count, batch, length] = sizes;
+    Canvas<K> canvas(frame);
+    std::vector<float> points(2 * ABREAST * length), gradient(2 * ABREAST * length);
+    for (std::int64_t m = 0; m < systems; ++m)
+        for (std::int64_t b = 0; b < batch; b += ABREAST) {
+            const std::int64_t many = batch - b < ABREAST ? batch - b : ABREAST, first = m * batch + b;
+            const Lines walk{maps + 6 * m * count, indices + first * length, begin + 2 * m, length};
+            walk.forward(many, points.data());
+            for (std::int64_t line = 0; line < many; ++line) {
+                canvas.clear();
+                canvas.take(points.data() + 2 * line * length, length);
+                canvas.draw();
+                found[first + line] = canvas.compare(targets + m * frame.height * frame.width, clamp);
+                canvas.trace(gradient.data() + 2 * line * length);
+            }
+            walk.backward(many, points.data(), gradient.data(), 6 * count, out + 6 * first * count);
+        }
+}
+
 }  // namespace
 
 extern "C" {
@@ -265,13 +290,9 @@ void collage_embed(const float *maps, const std::uint8_t *indices, const float *
                    std::int64_t count, std::int64_t batch, std::int64_t length, float *points) {
     for (std::int64_t m = 0; m < systems; ++m)
         for (std::int64_t b = 0; b < batch; b += ABREAST) {
-            const int lines = static_cast<int>(batch - b < ABREAST ? batch - b : ABREAST);
-            const std::int64_t first = (m * batch + b) * length;
+            const std::int64_t many = batch - b < ABREAST ? batch - b : ABREAST, first = (m * batch + b) * length;
             const Lines walk{maps + 6 * m * count, indices + first, begin + 2 * m, length};
-            if (lines == ABREAST) walk.forward<ABREAST>(points + 2 * first);
-            else
-                for (int line = 0; line < lines; ++line)
-                    walk.from(line).forward<1>(points + 2 * (first + line * length));
+            walk.forward(many, points + 2 * first);
         }
 }
 
@@ -281,14 +302,9 @@ void collage_embed_backward(const float *maps, const std::uint8_t *indices, cons
                             std::int64_t length, float *out) {
     for (std::int64_t m = 0; m < systems; ++m)
         for (std::int64_t b = 0; b < batch; b += ABREAST) {
-            const int lines = static_cast<int>(batch - b < ABREAST ? batch - b : ABREAST);
-            const std::int64_t first = (m * batch + b) * length;
+            const std::int64_t many = batch - b < ABREAST ? batch - b : ABREAST, first = (m * batch + b) * length;
             const Lines walk{maps + 6 * m * count, indices + first, begin + 2 * m, length};
-            const float *at = points + 2 * first, *given = gradient + 2 * first;
-            if (lines == ABREAST) walk.backward<ABREAST>(at, given, out + 6 * m * count);
-            else
-                for (int line = 0; line < lines; ++line)
-                    walk.from(line).backward<1>(at + 2 * line * length, given + 2 * line * length, out + 6 * m * count);
+            walk.backward(many, points + 2 * first, gradient + 2 * first, 0, out + 6 * m * count);
         }
 }
 
@@ -312,13 +328,16 @@ void collage_render_backward(const float *points, const float *gradient, std::in
     else render_backward<4>(points, gradient, pictures, length, frame, out);
 }
 
-// points: (M, B, T, 2), targets: (M, H, W). errors: (M, B), mean squares. out: (M, B, T, 2), their gradients.
-void collage_compare(const float *points, const float *targets, std::int64_t systems, std::int64_t batch,
-                     std::int64_t length, std::int64_t height, std::int64_t width, float scale_x, float scale_y,
-                     float shift, float tau, int width_class, int clamp, float *errors, float *out) {
+// maps, indices and begin as above, targets: (M, H, W). found: (M, B), mean squares. out: (M, B, N, 6), their gradients,
+// zeros when called.
+void collage_errors(const float *maps, const std::uint8_t *indices, const float *begin, const float *targets,
+                    std::int64_t systems, std::int64_t count, std::int64_t batch, std::int64_t length,
+                    std::int64_t height, std::int64_t width, float scale_x, float scale_y, float shift, float tau,
+                    int width_class, int clamp, float *found, float *out) {
+    const std::int64_t sizes[4] = {systems, count, batch, length};
     const Frame frame{height, width, scale_x, scale_y, shift, tau};
-    const auto run = width_class == 1 ? compare<1> : width_class == 2 ? compare<2> : compare<4>;
-    run(points, targets, systems, batch, length, frame, clamp != 0, errors, out);
+    const auto run = width_class == 1 ? errors<1> : width_class == 2 ? errors<2> : errors<4>;
+    run(maps, indices, begin, targets, sizes, frame, clamp != 0, found, out);
 }
 
 // uniform: (R,), bounds: (M, N), rising. indices: (M, R), how many of the first N - 1 bounds each number reaches.

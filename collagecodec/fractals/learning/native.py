@@ -61,12 +61,15 @@ def render(points: Tensor, height: int, width: int, tau: float) -> Tensor:
     return flat.reshape(*points.shape[:-2], height, width)
 
 
-def compare(points: Tensor, targets: Tensor, tau: float, clamp: bool) -> Tensor:
-    """Return the mean squared errors (M, B) of renderings against `targets` (M, H, W).
+def errors(
+    A: Tensor, b: Tensor, indices: Tensor, begin: Tensor, targets: Tensor, tau: float, clamp: bool
+) -> Tensor:
+    """Return the mean squared errors (M, B) of the renderings of sequences against `targets` (M, H, W).
 
-    `points`: (M, B, T, 2). `clamp`: cut the renderings at 1.
+    The others as in `embed`; `clamp`: cut the renderings at 1. Neither points nor renderings are kept.
     """
-    return _Comparison.apply(points, targets, tau, clamp)  # type: ignore[no-untyped-call]
+    maps = torch.cat([A.flatten(-2), b], -1)
+    return _Errors.apply(maps, indices, begin, targets, tau, clamp)  # type: ignore[no-untyped-call]
 
 
 def sample(bounds: Tensor, uniform: Tensor) -> Tensor:
@@ -138,27 +141,30 @@ class _Rendering(torch.autograd.Function):
         return out, None, None, None
 
 
-class _Comparison(torch.autograd.Function):
-    """The gradient of the points is computed together with the errors: the renderings are not kept."""
+class _Errors(torch.autograd.Function):
+    """The gradient of the maps is computed together with the errors, for every sequence."""
 
     @staticmethod
-    def forward(ctx: Any, points: Tensor, targets: Tensor, tau: float, clamp: bool) -> Tensor:
-        points, targets = points.contiguous(), targets.contiguous()
-        errors, gradient = torch.empty(points.shape[:2]), torch.empty_like(points)
+    def forward(
+        ctx: Any, maps: Tensor, indices: Tensor, begin: Tensor, targets: Tensor, tau: float, clamp: bool
+    ) -> Tensor:
+        given = [one.contiguous() for one in (maps, indices, begin, targets)]
+        height, width = targets.shape[1:]
+        found, gradient = torch.empty(indices.shape[:2]), torch.zeros(*indices.shape[:2], *maps.shape[1:])
 
         def run(low: int, high: int) -> None:
-            sizes = _longs(high - low, *points.shape[1:3], *targets.shape[1:])
-            frame = (*_frame(targets.shape[1], targets.shape[2], tau), ctypes.c_int(clamp))
-            _library().collage_compare(*_at(low, points, targets), *sizes, *frame, *_at(low, errors, gradient))
+            sizes = _longs(high - low, maps.shape[1], *indices.shape[1:], height, width)
+            frame = (*_frame(height, width, tau), ctypes.c_int(clamp))
+            _library().collage_errors(*_at(low, *given), *sizes, *frame, *_at(low, found, gradient))
 
-        _spread(run, len(points))
+        _spread(run, len(maps))
         ctx.save_for_backward(gradient)
-        return errors
+        return found
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * gradients[0][..., None, None], None, None, None
+        return (gradient * gradients[0][..., None, None]).sum(1), None, None, None, None, None
 
 
 def _frame(height: int, width: int, tau: float) -> tuple[Any, ...]:

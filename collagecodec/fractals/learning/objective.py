@@ -41,13 +41,14 @@ class Renderer:
         """Return the mean squared errors (M, B) of the renderings against `targets` (M, H, W), cut at 1 if
         `clamp`.
         """
+        if self.engine == "native":
+            return native.errors(A, b, indices, embedding.start(A, b), targets, self.tau, clamp)
         parts = []
-        for chosen in torch.split(torch.arange(len(A)), max(1, _FLOATS // self._floats(indices))):
-            few = A[chosen], b[chosen], indices[chosen]
-            if self.engine == "native":
-                parts.append(native.compare(self._points(*few), targets[chosen], self.tau, clamp))
-                continue
-            pictures = self(*few)
+        largest = indices.shape[1] * max(
+            indices.shape[2] * max(self.height, self.width), self.height * self.width
+        )
+        for chosen in torch.split(torch.arange(len(A)), max(1, _FLOATS // largest)):
+            pictures = self(A[chosen], b[chosen], indices[chosen])
             cut = pictures.clamp(max=1) if clamp else pictures
             parts.append((cut - targets[chosen].unsqueeze(1)).square().mean((-2, -1)))
         return torch.cat(parts)
@@ -55,8 +56,3 @@ class Renderer:
     def _points(self, A: Tensor, b: Tensor, indices: Tensor) -> Tensor:
         embed = native.embed if self.engine == "native" else embedding.embed
         return embed(A, b, indices, embedding.start(A, b))
-
-    def _floats(self, indices: Tensor) -> int:
-        """Return the numbers of the largest intermediate tensor of one IFS."""
-        sides = 2 if self.engine == "native" else max(self.height, self.width)
-        return indices.shape[1] * max(indices.shape[2] * sides, self.height * self.width)
