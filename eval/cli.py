@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from eval.commands.coin import coin
+from eval.commands.curves import curves
 from eval.commands.demo import demo
 from eval.commands.ifs import ifs
 from eval.commands.ifs_codec import ifs_codec
@@ -13,11 +14,13 @@ from eval.commands.ifs_gan import ifs_gan
 from eval.commands.ifs_shapes import ifs_shapes
 from eval.commands.ifs_speed import ifs_speed
 from eval.commands.rd import rd
+from eval.commands.readme import readme
 from eval.commands.report import report
 from eval.commands.speed import speed
 from eval.commands.table import table
 from eval.commands.table1 import table1
 from eval.commands.timing import timing
+from eval.commands.zoom import zoom
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -27,6 +30,7 @@ def main() -> None:
 
 for command in (
     coin,
+    curves,
     demo,
     ifs,
     ifs_codec,
@@ -35,10 +39,12 @@ for command in (
     ifs_shapes,
     ifs_speed,
     rd,
+    readme,
     report,
     speed,
     table,
     table1,
     timing,
+    zoom,
 ):
     main.add_command(command)

@@ -10,6 +10,8 @@ from collagecodec.codecs.base import Codec
 from eval.series import Series
 
 _QUALITIES = tuple(map(float, (2, 6, 10, 16, 22, 28, 35, 42, 50, 58, 66, 74, 82, 90, 96)))
+_REFINED = (24.0, 38.0, 50.0, 62.0)
+"""Few, since each takes minutes; they span 0.1 to 1 bit a pixel."""
 _NETS = (520, 530, 1028, 1040, 1349)
 """The paper's networks of COIN, 100 layers + width."""
 _STEPS = tuple(map(float, (400, 260, 180, 130, 100, 76, 58, 44, 34, 26, 20, 15, 11, 8, 6, 4)))
@@ -32,6 +34,7 @@ def coin(net: int, **settings: Any) -> Codec:
 SERIES = (
     Series("collage", partial(registry.get, "collage"), "quality", _QUALITIES),
     Series("collage-e0", partial(registry.get, "collage"), "quality", _QUALITIES, {"effort": 0}),
+    Series("collage-e5", partial(registry.get, "collage"), "quality", _REFINED, {"effort": 5}, slow=True),
     Series("collage-paper", partial(registry.get, "collage-paper"), "bpp", (0.13, 0.31)),
     *(
         Series(label, partial(registry.get, "dct"), "step", _STEPS, {"cell": cell, "coding": coding})

@@ -41,11 +41,12 @@ def table(out: Path, test: str) -> None:
     click.echo("|---" * (len(RATES) + 1) + "|")
     for label in (test, *anchors):
         points = aggregate.mean_curve(found[label])
-        values = [_at(points, rate) for rate in RATES]
+        values = [psnr_at(points, rate) for rate in RATES]
         click.echo(f"| {label} | " + " | ".join(values) + " |")
 
 
-def _at(points: list[aggregate.MeanPoint], rate: float) -> str:
+def psnr_at(points: list[aggregate.MeanPoint], rate: float) -> str:
+    """The PSNR of a mean curve at a rate, to two places; a dash where the curve does not reach."""
     rates = np.log([point.bpp for point in points])
     if not points or not rates[0] <= np.log(rate) <= rates[-1]:
         return "-"

@@ -1,0 +1,68 @@
+"""`python -m eval curves`: the log of a training as a picture, for the model's card."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from eval.commands.options import told
+
+WINDOW = 25
+"""Log entries that a running median is taken over: every entry is one batch at random steps."""
+FIGURES = {"loss": "loss", "bpp": "bits a pixel", "psnr": "PSNR (dB)", "gain": "gain over the kernel (dB)"}
+
+
+@click.command()
+@click.option(
+    "--log", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="A log.jsonl."
+)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The picture: .svg or .png."
+)
+def curves(log: Path, out: Path) -> None:
+    """Draw loss, rate and PSNR of a training over its updates, a colour a stage.
+
+    Dots are single batches, each at quantiser steps of its own; lines are running medians.
+    """
+    from matplotlib.figure import Figure  # late, as it takes a second
+
+    with told():
+        entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        if not entries:
+            raise ValueError(f"{log} has no entries")
+    names = [name for name in FIGURES if any(name in entry for entry in entries)]
+    figure = Figure(figsize=(9, 2.1 * len(names)), layout="constrained")
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    start = 0
+    for number, (stage, group) in enumerate(groupby(entries, key=lambda entry: entry["stage"])):
+        part = _latest(list(group))
+        updates = start + np.array([entry["update"] for entry in part])
+        for panel, name in zip(panels, names, strict=True):
+            values = np.array([entry.get(name, np.nan) for entry in part], float)
+            panel.plot(updates, values, ".", ms=2, alpha=0.3, color=f"C{number}")
+            panel.plot(updates, _median(values), color=f"C{number}", label=stage)
+        start = int(updates[-1])
+    for panel, name in zip(panels, names, strict=True):
+        panel.set_ylabel(FIGURES[name])
+        panel.grid(alpha=0.3)
+    panels[0].set_yscale("log")
+    panels[0].legend(ncols=4, fontsize="small")
+    panels[-1].set_xlabel("updates")
+    figure.savefig(out, dpi=110, metadata={"Date": None} if out.suffix == ".svg" else None)
+    click.echo(out)
+
+
+def _latest(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries by update; of those that an interrupted run wrote twice, the later."""
+    return [entry for _, entry in sorted({entry["update"]: entry for entry in entries}.items())]
+
+
+def _median(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    padded = np.pad(values, WINDOW // 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)
+    return np.asarray(np.median(windows, axis=1))

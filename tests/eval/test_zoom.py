@@ -1,0 +1,72 @@
+"""Zoom: what is compared with what, and the command from pictures to rows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from tiny_model import models_in, scene, write_model
+
+from collagecodec.codecs.dct import DctCodec
+from eval.cli import main
+from eval.zoom import measure, spectral_slope, with_domains
+
+
+def test_rows_of_a_picture():
+    picture = scene(353, 362)
+    rows = list(measure("a.png", picture, 2, "step=4", DctCodec(step=4.0)))
+    by_method = {row["method"]: row for row in rows}
+    assert set(by_method) == {"collage", "lanczos", "bicubic", "bicubic+domains"}
+    assert all(20 < row["psnr"] < 50 and row["ms_ssim"] > 5 for row in rows)
+    assert by_method["lanczos"]["psnr"] > by_method["bicubic"]["psnr"]
+    assert len({row["bpp"] for row in rows}) == 1
+
+
+def test_spectral_slope_of_known_spectra():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (256, 256))
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256)[None])
+    frequency[0, 0] = 1
+    for power in (0.0, 2.0):
+        values = np.real(np.fft.ifft2(np.fft.fft2(noise) * frequency ** (-power / 2)))
+        grey = 128 + 40 * values / values.std()
+        picture = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, 2)
+        assert spectral_slope(picture) == pytest.approx(-power, abs=0.2)
+
+
+def test_domains_bring_back_a_texture_that_repeats_itself_at_half_the_size():
+    size = 256
+    y, x = np.mgrid[0:size, 0:size]
+    edges = ((x // 64 + y // 64) % 2 * 120 + 60).astype(np.uint8)
+    picture = np.repeat(edges[..., None], 3, 2)
+    reduced = np.asarray(Image.fromarray(picture).reduce(2))
+    plain = np.asarray(Image.fromarray(reduced).resize((size, size), Image.Resampling.BICUBIC))
+    found = with_domains(reduced, 2)
+    assert found.shape == picture.shape
+
+    def error(one):
+        return np.square(one.astype(float) - picture).mean()
+
+    assert error(found) < 0.7 * error(plain)
+    assert with_domains(reduced, 4).shape == (512, 512, 3)
+
+
+def test_the_command_goes_on_where_it_was(tmp_path):
+    write_model(tmp_path / "models", "aerial")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.fromarray(scene(360, 360)).save(folder / "one.png")
+    arguments = ["zoom", "--data", str(folder), "--out", str(tmp_path / "out"), "--factors", "2"]
+    with models_in(tmp_path / "models"):
+        first = CliRunner().invoke(main, [*arguments, "--qualities", "40"])
+        both = CliRunner().invoke(main, [*arguments, "--qualities", "40,80"])
+        wrong = CliRunner().invoke(main, [*arguments, "--qualities", "much"])
+    assert first.exit_code == both.exit_code == 0, both.output
+    rows = [json.loads(line) for line in (tmp_path / "out" / "zoom.jsonl").read_text().splitlines()]
+    assert len(rows) == 8
+    assert "lanczos" in both.output
+    assert wrong.exit_code == 1
+    assert "whole numbers" in wrong.output
