@@ -39,7 +39,7 @@ def ifs(out: Path, sets: str, labels: str, count: int, threads: int, data_root: 
 
     torch.set_num_threads(threads)
     with told():
-        present = table1.present(idx.chosen(sets, _SETS, "set"), count, data_root)
+        present = table1.present(out, idx.chosen(sets, _SETS, "set"), count, data_root)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "run.json", table1.facts_of(count, threads))
         for label in idx.chosen(labels, _ROWS, "row"):

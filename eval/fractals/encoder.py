@@ -36,7 +36,7 @@ class Training:
     points: int = 300
     channels: int = 16
     batch: int = 32
-    steps: int = 700
+    steps: int = 500
     learning_rate: float = 1e-3
     seed: int = 0
 

@@ -22,12 +22,12 @@ from eval.fractals.targets import targets
 Lines = Sequence[Mapping[str, Any]]
 
 
-def present(sets: Sequence[str], count: int, root: Path | None) -> dict[str, NDArray[np.float32]]:
+def present(out: Path, sets: Sequence[str], count: int, root: Path | None) -> dict[str, NDArray[np.float32]]:
     """Return the targets of the sets that are there, saying what is missing of the others."""
     found = {}
     for name in sets:
         try:
-            found[name] = targets(name, count, root)
+            found[name] = targets(name, count, root, out / "fractaldb-targets.png")
         except DataError as error:
             click.echo(f"left out {name}: {error}", err=True)
     if not found:

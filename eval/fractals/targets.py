@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from collagecodec.fractals import fractaldb
 from eval.fractals import idx
@@ -17,14 +18,25 @@ THRESHOLD = 0.2
 _CLASSES = 10
 
 
-def targets(name: str, count: int, root: Path | None = None) -> NDArray[np.float32]:
+def targets(name: str, count: int, root: Path | None = None, kept: Path | None = None) -> NDArray[np.float32]:
     """Return `count` targets, float32 (count, 32, 32) of 0 and 1; `DataError` where the pictures are missing.
 
     Of MNIST and its likes the first pictures of each class of the test part, the classes in turn, as the authors
-    take them (ten of each for 100); of 'fractaldb' the first random IFS of seed 0.
+    take them (ten of each for 100); of 'fractaldb' the first random IFS of seed 0, which take a while to find
+    and are read from the PNG file `kept`, one below the other, if it has enough of them, else written to it.
     """
-    grey = _fractals(count) if name == "fractaldb" else _first_of_classes(name, count, root)
-    return (grey > THRESHOLD).astype(np.float32)
+    if name != "fractaldb":
+        return (_first_of_classes(name, count, root) > THRESHOLD).astype(np.float32)
+    if kept is not None and kept.exists():
+        with Image.open(kept) as picture:
+            found = np.asarray(picture, np.float32).reshape(-1, idx.SIDE, idx.SIDE)
+        if len(found) >= count:
+            return found[:count]
+    found = (_fractals(count) > THRESHOLD).astype(np.float32)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(found.reshape(-1, idx.SIDE) > 0).save(kept, "PNG")
+    return found
 
 
 def _fractals(count: int) -> NDArray[np.float32]:

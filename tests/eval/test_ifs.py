@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from collagecodec.fractals import fractaldb
 from collagecodec.fractals.learning.config import FitConfig
 from eval import published
 from eval.commands.ifs import ifs
@@ -66,6 +67,16 @@ def test_targets_are_binary_and_the_classes_take_turns(root: Path) -> None:
     assert places[:10] == sorted(places[:10])
     assert places[10:] == places[:2]
     assert (targets("mnist", 5, root) == some[:5]).all()
+
+
+def test_fractals_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, drawn = fractaldb.systems, []
+    monkeypatch.setattr(fractaldb, "systems", lambda seed: drawn.append(seed) or real(seed, 0.1))
+    first = targets("fractaldb", 2, kept=tmp_path / "kept.png")
+    assert (targets("fractaldb", 1, kept=tmp_path / "kept.png") == first[:1]).all()
+    assert len(drawn) == 1
+    assert (targets("fractaldb", 2) == first).all()
+    assert set(np.unique(first)) == {0, 1}
 
 
 def test_missing_pictures_are_named_with_their_place(tmp_path: Path) -> None:
