@@ -7,6 +7,7 @@ import click
 from eval.commands.coin import coin
 from eval.commands.curves import curves
 from eval.commands.demo import demo
+from eval.commands.effort import effort
 from eval.commands.ifs import ifs
 from eval.commands.ifs_codec import ifs_codec
 from eval.commands.ifs_figure import ifs_figure
@@ -32,6 +33,7 @@ for command in (
     coin,
     curves,
     demo,
+    effort,
     ifs,
     ifs_codec,
     ifs_figure,
