@@ -35,7 +35,10 @@ class Task:
 @click.option("--bpp", type=click.FloatRange(0, min_open=True), help="Bits per pixel to come close to.")
 @click.option("--psnr", type=click.FloatRange(0, min_open=True), help="PSNR to reach, in dB.")
 @click.option("--max-bytes", type=click.IntRange(1), help="Largest size of the file.")
-@click.option("-e", "--effort", type=click.IntRange(0, 1), help="0: linear analysis, fastest; 1: hypernetwork.")
+@click.option(
+    "-e", "--effort", type=click.IntRange(0, 9),
+    help="0: linear analysis, fastest; 1: hypernetwork, the default; 2 to 9: ever longer refinement (PyTorch).",
+)  # fmt: skip
 @click.option("-m", "--model", help="Model to use; 'collage models' lists them.")
 @click.option("--codec", help="Codec to use, collage if not given; 'collage codecs' lists them.")
 @click.option(
