@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collagecodec.cli.film import Film
 
 _SYSTEM = ".json"
+_POOR = 0.5
+"""An IoU below this is worth a hint."""
 
 
 class IfsError(CollageError):
@@ -163,17 +165,20 @@ def _fit_file(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, film
         bar.clear()
     data = packed(game, flags, grey.shape[1], grey.shape[0], 1)
     write_atomic(output, lambda stream: _put(stream, data), force=given["force"])
-    error = _error(grey, codec.decode(data))
     size = f"{len(data)} bytes, {len(ifs_code.pack(game.maps))} of them maps"
-    return f"{len(game.maps)} maps, {size}, {error}"
+    return f"{len(game.maps)} maps, {size}, {_likeness(levels, codec.decode(data), flags & 2 > 0)}"
 
 
-def _error(grey: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> str:
+def _likeness(levels: NDArray[np.uint8], decoded: NDArray[np.uint8], inverted: bool) -> str:
+    """PSNR, and how much of the shape is there, of a picture whose shape is light in `levels`."""
     import numpy as np
 
-    mse = float(np.square(grey.astype(np.float64) - decoded).mean())
-    psnr = f"{10 * np.log10(255**2 / mse):.2f} dB" if mse else "no error"
-    return f"{psnr}, {100 * ((grey > 127) != (decoded > 127)).mean():.2f} % of the pixels wrong"
+    found = 255 - decoded if inverted else decoded
+    mse = float(np.square(levels.astype(np.float64) - found).mean())
+    here, there = levels > 127, found > 127
+    share = float((here & there).sum() / (here | there).sum())
+    hint = "" if share >= _POOR else "; a poor likeness: try the other --method, more --maps or more --steps"
+    return f"{f'{10 * np.log10(255**2 / mse):.2f} dB' if mse else 'no error'}, IoU {share:.3f}{hint}"
 
 
 def _fit_system(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, film: Film) -> str:
@@ -208,9 +213,8 @@ def _fit_system(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, fi
         bar.clear()
     system.save(output, force=given["force"])
     found = pixels(system, View(grey.shape[1], grey.shape[0], system.depth)) >= 128
-    union = int((found | target.mask).sum())
-    share = int((found & target.mask).sum()) / max(1, union)
-    return f"{settings.maps} maps, depth {system.depth}, IoU {share:.3f}, stroke {np.round(system.stroke, 4)}"
+    likeness = _likeness(target.mask * np.uint8(255), found * np.uint8(255), False)
+    return f"{settings.maps} maps, depth {system.depth}, {likeness}"
 
 
 @ifs.command(no_args_is_help=True)

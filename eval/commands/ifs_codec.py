@@ -150,7 +150,7 @@ def _measured(
 
 
 def _codecs(kind: str, name: str, counts: list[int], steps: int) -> Iterator[tuple[str, IfsCodec]]:
-    """Learned as points with so many maps; shapes through their distance fields too, with as many as they need."""
+    """Learned as points with so many maps; shapes through their distance fields too."""
     for maps in counts:
         yield f"ifs-{maps}", IfsCodec(maps=maps, steps=steps, side=32 if kind == "mnist" else 64)
     if kind == "shapes":

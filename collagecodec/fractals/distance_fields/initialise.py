@@ -38,7 +38,7 @@ def _cut(points: Floats, count: int, affine: bool, rng: np.random.Generator) -> 
     """One cut and its maps, and how far they lay the whole from the parts, on average."""
     labels, centres = _cells(points, count, rng)
     whole, middle = points[:_SAMPLE], points.mean(0)
-    narrow = np.linalg.inv(_spread(points, affine))
+    narrow: Floats = np.linalg.inv(_spread(points, affine)).astype(np.float64)
     matrices, apart = [], 0.0
     for number in range(count):
         part = points[labels == number] if (labels == number).any() else centres[number][None]
