@@ -19,6 +19,7 @@ from collagecodec.codecs.pifs_rendering import Map
 from collagecodec.codecs.pifs_search import Found
 from collagecodec.codecs.pifs_tree import (
     A_UNIT,
+    CONTEXTS,
     MAX_A,
     MEAN_UNIT,
     Level,
@@ -26,6 +27,7 @@ from collagecodec.codecs.pifs_tree import (
     Tree,
     activity,
     cells,
+    contexts,
     divided,
     nodes,
     predicted,
@@ -37,7 +39,6 @@ LAMBDA = 0.17
 _ROUNDING = 0.42
 """Added before a magnitude is rounded down: below 1/2, since a smaller one saves bits."""
 _ROUNDS = 3
-_CONTEXTS = 4
 
 Floats = NDArray[np.float64]
 Tick = Callable[[], None]
@@ -66,12 +67,7 @@ class _Prices:
     def first(cls) -> _Prices:
         a = np.full(2 * MAX_A + 1, 5.0)
         a[MAX_A] = 1.0
-        return cls(np.ones((_CONTEXTS, 2)), a, np.full((_CONTEXTS, 3), 0.7))
-
-
-def contexts(grid: Grid) -> Grid:
-    """Context of every node, 0 .. 3, from its `activity`."""
-    return np.searchsorted((1, 4, 10), grid, side="right")
+        return cls(np.ones((CONTEXTS, 2)), a, np.full((CONTEXTS, 3), 0.7))
 
 
 def encode_plane(plane: Floats, layout: Layout, means: Means, effort: Effort, tick: Tick) -> Tree:
@@ -216,7 +212,7 @@ class PlaneEncoder:
         for number, (level, present) in enumerate(zip(tree.levels, nodes(self.layout, tree.levels), strict=True)):
             prices, context = self.prices[number], contexts(seen)
             self.activities[number] = seen
-            for which in range(_CONTEXTS):
+            for which in range(CONTEXTS):
                 here = present & (context == which)
                 counts = np.array([(here & ~level.split).sum(), (here & level.split).sum()]) + 0.5
                 prices.split[which] = np.log2(counts.sum() / counts)

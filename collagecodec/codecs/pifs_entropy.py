@@ -18,11 +18,9 @@ from bitstream.entropy import MAX_VALUE, Decoder, Tables, encode
 from bitstream.errors import FormatError
 from bitstream.fixed_width import pack_fixed, unpack_fixed
 from collagecodec.codecs import dct_entropy
-from collagecodec.codecs.pifs_encoding import contexts
 from collagecodec.codecs.pifs_layout import Grid, Layout
-from collagecodec.codecs.pifs_tree import MAX_A, Level, Tree, activity, nodes
+from collagecodec.codecs.pifs_tree import CONTEXTS, MAX_A, Level, Tree, activity, contexts, nodes
 
-CONTEXTS = 4
 _GEOMETRIC = 64
 _BINARY = 64
 """Tables 64 .. 127: of zeros and ones, with odds 2^((t - 96) / 4)."""

@@ -25,6 +25,8 @@ MAX_A = 15
 MEAN_UNIT = 16
 MEAN_LIMIT = 2**13
 """Means are clipped to this many 1/16 levels either way."""
+CONTEXTS = 4
+"""Contexts of splits and Haar coefficients."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ def activity(level: Level) -> Grid:
     wide = np.pad(total, 1)
     around = wide[1:-1, :-2] + wide[1:-1, 2:] + wide[:-2, 1:-1] + wide[2:, 1:-1]
     return np.asarray(quartered(2 * total + around), np.int64)
+
+
+def contexts(grid: Grid) -> Grid:
+    """Context of every node, 0 .. 3, from the `activity` above it."""
+    return np.searchsorted((1, 4, 10), grid, side="right")
 
 
 def nodes(layout: Layout, levels: list[Level]) -> Iterator[Mask]:
