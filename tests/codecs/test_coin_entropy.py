@@ -55,6 +55,13 @@ def test_the_tables_are_those_of_the_format() -> None:
     assert len(made) == 72
     whole = np.concatenate(made.counts[1:]).astype("<i8").tobytes()
     assert hashlib.sha256(whole).hexdigest().startswith("c603d77e2dbfb5e3")
+    for table in range(1, 72):
+        base = 2**32 - (4294967296, 3611622603, 3037000500, 2553802834)[table % 4] // 2 ** (table // 4)
+        values, factor = [2**29], base
+        while after := values[-1] * factor // 2**32:
+            values.append(after)
+            factor = factor * (base * base // 2**32) // 2**32
+        assert [*values[:0:-1], *values, max(1, sum(values) // 2**14)] == made.counts[table].tolist()
     for table in (20, 40, 60):
         counts = made.counts[table][:-1]
         values = np.arange(counts.size) - counts.size // 2
