@@ -55,6 +55,7 @@ SERIES = (
             ("pifs-quadtree-nearest", {"search": "nearest"}),
         )
     ),
+    Series("ifs", partial(registry.get, "ifs"), "maps", (4, 8, 16, 32), slow=True),
     Series("coin", coin, "net", _NETS, {"coding": "half"}, slow=True),
     Series("coin-entropy", coin, "net", _NETS, {"coding": "entropy"}, slow=True),
 )

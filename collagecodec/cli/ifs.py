@@ -227,7 +227,9 @@ def _fit_system(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, fi
 @click.option(
     "--depth", type=click.IntRange(0, 64), help="Of a .json; 0: as deep as pixels show. Default: as fitted."
 )
-@click.option("--aspect", default="1:1", help="Width to height of a .json's picture, such as 4:3.")
+@click.option(
+    "--aspect", help="Width to height of a .json's picture, such as 4:3. Default: that of what was fitted."
+)
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists.")
 def render(file: Path, **given: Any) -> int:
     """Draw FILE, a .clg of the codec ifs or a .json that `collage ifs fit` wrote, with a longer side of --size.
@@ -286,18 +288,23 @@ def _render_system(file: Path, given: dict[str, Any]) -> NDArray[np.uint8]:
 
     if given["region"] is not None:
         raise click.UsageError("--region is for .clg files")
-    width, colon, height = given["aspect"].partition(":")
-    if not (colon and width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise click.UsageError(f"{given['aspect']!r} is no aspect; give width to height, as in 4:3")
     system = System.load(file)
-    longer = max(int(width), int(height))
-    size = [max(1, round(given["size"] * int(side) / longer)) for side in (width, height)]
+    aspect = system.aspect if given["aspect"] is None else _aspect(given["aspect"])
+    size = [max(1, round(given["size"] * side)) for side in (min(1.0, aspect), min(1.0, 1 / aspect))]
     depth = system.depth if given["depth"] is None else given["depth"]
     bar = Progress(1000)
     try:
         return pixels(system, View(size[0], size[1], depth), lambda share: bar.update(int(1000 * share)))
     finally:
         bar.clear()
+
+
+def _aspect(text: str) -> float:
+    """Width to height of 'W:H'; a usage error if it does not read so."""
+    width, _, height = text.partition(":")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise click.UsageError(f"{text!r} is no aspect; give width to height, as in 4:3")
+    return int(width) / int(height)
 
 
 def _say(text: str) -> None:

@@ -70,7 +70,7 @@ def test_systems(drawing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run([*command, "--force"]) == 0
     assert system.read_text() == first
     large = tmp_path / "large.png"
-    assert run(["ifs", "render", str(system), "--size", "300", "--aspect", "3:2", "-o", str(large)]) == 0
+    assert run(["ifs", "render", str(system), "--size", "300", "-o", str(large)]) == 0
     with Image.open(large) as picture:
         assert picture.size == (300, 200)
     said(capsys)

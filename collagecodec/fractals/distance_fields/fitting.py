@@ -199,9 +199,11 @@ class Fit:
             base, origin = self.placed()
             arrays = [one.detach().numpy().astype(np.float64) for one in (matrices, offsets, base, origin)]
             depth = self.settings.stage(max(0, self.done - 1))[0]
+            height, width = self.target.mask.shape
             return System(
-                arrays[0], arrays[1], self.settings.shape, arrays[2], arrays[3], float(self.width()), depth
-            )
+                arrays[0], arrays[1], self.settings.shape, arrays[2], arrays[3], float(self.width()), depth,
+                width / height,
+            )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write a checkpoint from which `load` goes on to the same result."""

@@ -33,8 +33,9 @@ class System:
 
     The plane has x to the right and y down; the longer side of a picture runs from -1 to 1, its middle is 0. At
     depth D the system stands for the union of the images of the shape under all compositions of D maps, made
-    wider by `stroke` on every side; `depth` is the D at which it was fitted. Raises `NoSystemError` for maps that
-    do not contract, and for other shapes of arrays.
+    wider by `stroke` on every side; `depth` is the D at which it was fitted, `aspect` the width to the height
+    of the picture that it was fitted to. Raises `NoSystemError` for maps that do not contract, and for other
+    shapes of arrays.
     """
 
     matrices: Floats
@@ -44,6 +45,7 @@ class System:
     origin: Floats = field(default_factory=lambda: np.zeros(2))
     stroke: float = 0.0
     depth: int = 4
+    aspect: float = 1.0
 
     def __post_init__(self) -> None:
         count = len(self.matrices)
@@ -55,6 +57,8 @@ class System:
             raise NoSystemError("the numbers of a system are finite, its stroke is not negative")
         if not 0 <= self.depth <= MAX_DEPTH:
             raise NoSystemError(f"a depth is 0 .. {MAX_DEPTH}, not {self.depth}")
+        if not 1e-4 <= self.aspect <= 1e4:
+            raise NoSystemError(f"an aspect of {self.aspect} is none of a picture")
         if self.shape not in get_args(Shape):
             raise NoSystemError(f"shapes are {', '.join(get_args(Shape))}, not {self.shape!r}")
         if spans(self.matrices, np)[0].max() > LARGEST:
@@ -99,6 +103,7 @@ class System:
             "shape": self.shape,
             "stroke": self.stroke,
             "depth": self.depth,
+            "aspect": self.aspect,
             "base": self.base.tolist(),
             "origin": self.origin.tolist(),
             "matrices": self.matrices.tolist(),
@@ -119,8 +124,8 @@ class System:
                 raise KeyError("kind")
             names = ("matrices", "offsets", "base", "origin")
             matrices, offsets, base, origin = (np.array(content[name], np.float64) for name in names)
-            stroke, depth = float(content["stroke"]), int(content["depth"])
-            return cls(matrices, offsets, content["shape"], base, origin, stroke, depth)
+            stroke, depth, aspect = float(content["stroke"]), int(content["depth"]), float(content["aspect"])
+            return cls(matrices, offsets, content["shape"], base, origin, stroke, depth, aspect)
         except NoSystemError:
             raise
         except (KeyError, TypeError, ValueError) as error:
