@@ -207,7 +207,7 @@ def _library() -> ctypes.CDLL:
         raise MissingLibraryError("no C++ compiler was found: install one, or use engine='torch'")
     try:
         return ctypes.CDLL(str(_built(compiler)))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: there is no home folder
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         reason = said[0] if said else type(error).__name__
         raise MissingLibraryError(f"native.cpp could not be compiled ({reason}): use engine='torch'") from error
