@@ -1,4 +1,7 @@
-"""Adds golden files of the current format version: `python tests/golden/create.py NAME`. Never replaces one."""
+"""Adds golden files of the current format version: `python tests/golden/create.py PREFIX [KIND ...]`.
+
+Without kinds, one file of every kind. Never replaces a file.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ def hashes(data: bytes) -> dict[str, str]:
     }
 
 
-def main(prefix: str) -> None:
-    """Write one file for every mode and two codecs, and their hashes."""
+def main(prefix: str, *kinds: str) -> None:
+    """Write the files and their hashes."""
     index_file = FOLDER / "index.json"
     index = json.loads(index_file.read_text()) if index_file.exists() else {}
     made = {f"collage-{mode}": {"codec": "collage", "channels": mode} for mode in (1, 2, 3, 4)}
@@ -43,20 +46,18 @@ def main(prefix: str) -> None:
     one_size = {"coding": "fixed", "largest": 8, "smallest": 8, "domain_step": 8, "window": 0}
     made["pifs-fixed"] = {"codec": "pifs", "channels": 1, "options": one_size}
     made["ifs"] = {"codec": "ifs", "channels": 1, "options": {"maps": 6, "steps": 40, "refine": 0}}
-    for name, what in made.items():
-        file = FOLDER / f"{prefix}-{name}.clg"
-        options = {"quality": 45} if what["codec"] == "collage" else {}
-        picture = scene(90, 131, channels=what["channels"], seed=4)
+    made["tiled"] = {"codec": "collage", "channels": 3, "quality": 20, "shape": (1100, 1060), "seed": 5}
+    for name in kinds or made:
+        what, file = made[name], FOLDER / f"{prefix}-{name}.clg"
+        options = {"quality": what.get("quality", 45)} if what["codec"] == "collage" else {}
+        picture = scene(*what.get("shape", (90, 131)), channels=what["channels"], seed=what.get("seed", 4))
         data = collagecodec.encode(picture, codec=what["codec"], options=what.get("options"), **options)
         if file.exists():
             raise SystemExit(f"{file.name} is there already; golden files are never replaced")
         file.write_bytes(data)
         index[file.name] = hashes(data)
-    tiled = collagecodec.encode(scene(1100, 1060, seed=5), quality=20)
-    (FOLDER / f"{prefix}-tiled.clg").write_bytes(tiled)
-    index[f"{prefix}-tiled.clg"] = hashes(tiled)
     index_file.write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
