@@ -31,6 +31,10 @@ class ColourDroppedWarning(UserWarning):
     """A colour picture was converted to grey."""
 
 
+class FitRestartedWarning(UserWarning):
+    """A fit diverged and began again; the message names both seeds."""
+
+
 @dataclass(frozen=True)
 class IfsCodec(Codec):
     """`maps` N; `steps` of the fit; `method` points or distance; `seed` of the fit; `bits` after the point of a
@@ -83,7 +87,9 @@ class IfsCodec(Codec):
         channels = 1 if image.ndim == 2 else 3
         if self.threshold:
             grey = np.where(grey >= self.threshold, 255, 0).astype(np.uint8)
-        game, flags = learn(grey, self, progress)
+        game, flags = learn(
+            grey, self, progress, told=lambda text: warnings.warn(text, FitRestartedWarning, stacklevel=4)
+        )
         return packed(game, flags, image.shape[1], image.shape[0], channels)
 
     def decode(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bitstream.container import Header, Reader, write
 from collagecodec.codecs import ifs_code
-from collagecodec.codecs.ifs import ColourDroppedWarning, IfsCodec, packed, rendered
+from collagecodec.codecs.ifs import ColourDroppedWarning, FitRestartedWarning, IfsCodec, packed, rendered
 from collagecodec.collage.rendering import Request
 from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
 from collagecodec.fractals import chaos_game
@@ -260,3 +260,20 @@ def test_reductions_average_whole_pixels() -> None:
     means = whole.reshape(6, 2, 10, 2).astype(int).sum((1, 3))
     assert (half == (2 * means + 4) // 8).all()
     assert Request(Fraction(1, 2)).resolve(20, 12)[1] == (10, 6)
+
+
+def test_a_restart_names_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    from collagecodec.fractals.distance_fields.fitting import Fit
+
+    step = Fit.step
+
+    def broken(self: Fit) -> float:
+        loss = step(self)
+        if self.settings.seed == 3:
+            self.numbers.data[:] = float("nan")
+        return loss
+
+    monkeypatch.setattr(Fit, "step", broken)
+    codec = IfsCodec(maps=3, steps=2, method="distance", refine=0, seed=3)
+    with pytest.warns(FitRestartedWarning, match="seed 3; restarted with seed 4"):
+        codec.encode(small_disk())
