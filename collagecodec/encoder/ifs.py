@@ -14,7 +14,8 @@ from PIL import Image
 from collagecodec.codecs import ifs_code
 from collagecodec.codecs.base import Image8, Progress
 from collagecodec.errors import CollageError, UnsupportedImageError
-from collagecodec.fractals.chaos_game import KERNELS, Frame, Game, brightness, hits
+from collagecodec.fractals import chaos_game
+from collagecodec.fractals.chaos_game import KERNELS, Frame, Game, gathered, hits
 from collagecodec.fractals.ifs import IFS
 
 if TYPE_CHECKING:
@@ -178,16 +179,15 @@ def _drawn_best(
     counts, points = hits(widest, frame)
     rim = len(KERNELS[widest.kernel]) - 1
     wanted = levels.astype(np.float64)
+    near = np.array((14, 15, 16, 17, 18)) * game.gain // 16
+    gains = np.unique(near.clip(1, 65535)) if game.gain else _GAINS
     found = []
     for kernel in kernels:
         cut = rim - len(KERNELS[kernel]) + 1
         inner = counts[cut : len(counts) - cut, cut : counts.shape[1] - cut]
-        gains = (
-            _GAINS if game.gain == 0 else np.unique((game.gain * np.array((14, 15, 16, 17, 18)) // 16).clip(1))
-        )
+        sums = gathered(inner, replace(game, kernel=kernel), frame)
         for gain in gains.tolist():
-            tried = replace(game, kernel=kernel, gain=int(min(gain, 65535)))
-            found.append(
-                (_apart(brightness(inner, points, tried, frame), wanted, flags), kernel, int(gain), tried)
-            )
+            tried = replace(game, kernel=kernel, gain=gain)
+            shown = chaos_game.levels(sums, points, tried, frame)
+            found.append((_apart(shown, wanted, flags), kernel, gain, tried))
     return min(found, key=lambda one: one[:3])[0::3]

@@ -199,20 +199,30 @@ def random32(seed: int, step: int) -> NDArray[np.uint64]:
 
 def brightness(counts: NDArray[np.int32], points: int, game: Game, frame: Frame) -> Pixels:
     """Pixels of the frame, uint8 (H, W), from the hits of `hits`."""
-    taps, spread, rim = KERNELS[game.kernel], frame.spread(game), frame.rim(game)
-    # In 2^-52 level. 255 levels are reached at `enough`; cutting there keeps every product below 2^61.
-    divisor = points * spread**4
-    factor = ((game.gain * frame.pixels << 33) + divisor) // (2 * divisor)
-    enough = (256 << 52) // max(1, factor) + 1
+    rim = frame.rim(game)
     picture = np.empty((frame.size[1], frame.size[0]), np.uint8)
     for top in range(0, frame.size[1], _BAND):
         bottom = min(top + _BAND, frame.size[1])
-        sums = counts[top : bottom + 2 * rim].astype(np.int64)
-        for _ in range(2):
-            sums = _spread(sums, taps, spread).T
-        levels = (np.minimum(sums, enough) * factor + (1 << 51)) >> 52
-        picture[top:bottom] = np.minimum(levels, 255)
+        picture[top:bottom] = levels(gathered(counts[top : bottom + 2 * rim], game, frame), points, game, frame)
     return picture
+
+
+def gathered(counts: NDArray[np.int32], game: Game, frame: Frame) -> Integers:
+    """Rows of hits with the rim around them, spread by the kernel: int64, without the rim, whatever the gain."""
+    sums = counts.astype(np.int64)
+    for _ in range(2):
+        sums = _spread(sums, KERNELS[game.kernel], frame.spread(game)).T
+    return sums
+
+
+def levels(sums: Integers, points: int, game: Game, frame: Frame) -> Pixels:
+    """Pixels, uint8, from what `gathered` returns."""
+    # In 2^-52 level. 255 levels are reached at `enough`; cutting there keeps every product below 2^61.
+    divisor = points * frame.spread(game) ** 4
+    factor = ((game.gain * frame.pixels << 33) + divisor) // (2 * divisor)
+    enough = (256 << 52) // max(1, factor) + 1
+    found = (np.minimum(sums, enough) * factor + (1 << 51)) >> 52
+    return np.minimum(found, 255).astype(np.uint8)
 
 
 def _spread(values: Integers, taps: tuple[int, ...], times: int) -> Integers:
