@@ -58,7 +58,9 @@ def zoom(
             bar.update(count, f"{picture.name} x{factor} {setting}")
     bar.clear()
     write_json(out / "run.json", {"machine": facts.machine(), "versions": facts.versions()})
-    _show(rows)
+    text = _table(rows)
+    (out / "table.md").write_text(text, encoding="utf-8")
+    click.echo(text, nl=False)
 
 
 def _numbers(text: str, allowed: tuple[int, ...] | range) -> list[int]:
@@ -68,18 +70,19 @@ def _numbers(text: str, allowed: tuple[int, ...] | range) -> list[int]:
     return numbers
 
 
-def _show(rows: list[dict[str, object]]) -> None:
-    """Print means over the pictures, a line for each factor, setting and method."""
+def _table(rows: list[dict[str, object]]) -> str:
+    """Markdown: means over the pictures, a line for each factor, setting and method."""
     groups: dict[tuple[object, ...], list[dict[str, object]]] = defaultdict(list)
     for row in rows:
         groups[row["factor"], row["setting"], row["method"]].append(row)
-    click.echo("factor  setting      method              bpp     PSNR   MS-SSIM (dB)   slope   original's")
-    for (factor, setting, method), group in groups.items():
-        mean = {
-            key: float(np.mean([float(str(row[key])) for row in group]))
-            for key in ("bpp", "psnr", "ms_ssim", "slope", "slope_original")
-        }
-        click.echo(
-            f"{factor:>6}  {setting!s:11}  {method!s:16}  {mean['bpp']:6.3f}  {mean['psnr']:7.2f}  "
-            f"{mean['ms_ssim']:12.2f}  {mean['slope']:7.2f}  {mean['slope_original']:10.2f}"
-        )
+    lines = [
+        "| factor | setting | method | bpp | PSNR in dB | MS-SSIM in dB | slope | slope of the original |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for names, group in sorted(groups.items(), key=lambda item: tuple(map(str, item[0][:2]))):
+        means = [
+            f"{np.mean([float(str(row[key])) for row in group]):.{places}f}"
+            for key, places in (("bpp", 3), ("psnr", 2), ("ms_ssim", 2), ("slope", 2), ("slope_original", 2))
+        ]
+        lines.append("| " + " | ".join([*map(str, names), *means]) + " |")
+    return "\n".join(lines) + "\n"
