@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import NDArray
 
 from collagecodec.collage.colour import PLANE_UNIT
 from collagecodec.collage.integers import ACTIVATION_MAX, Floats, IntegerLayer
 
 OVERHANG = 2
 """Positions that the last neighbourhood of a flattened map reaches beyond its end."""
+CHUNK = 1024
+"""Columns of a map computed at a time, which bounds the memory of wide pictures."""
 STRIP = 2048
 """Positions computed at a time, so that the gathered neighbourhoods stay in the cache."""
 
 
-def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, level: int) -> NDArray[Any]:
+def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, level: int) -> Floats:
     """Planes (3, H, W) in 1/16 level, H and W even, to the outputs of the last layer at half their size:
     (H / 2 - 2 L, W / 2 - 2 L, C) for L layers, all but the last activated.
 
-    The first layer sees whole pixel levels, 12 of them: plane, row parity, column parity. The result lies in
-    a buffer that the next call in the same thread overwrites.
+    The first layer sees whole pixel levels, 12 of them: plane, row parity, column parity.
     """
+    frame = 2 * len(layers)
+    rows, columns = planes.shape[1] // 2 - frame, planes.shape[2] // 2 - frame
+    found = np.empty((rows, columns, layers[-1].weight.shape[1]), np.float32)
+    for start in range(0, columns, CHUNK):
+        stop = min(start + CHUNK, columns)
+        found[:, start:stop] = _chunk(layers, planes[:, :, 2 * start : 2 * (stop + frame)], level)
+    return found
+
+
+def _chunk(layers: tuple[IntegerLayer, ...], planes: Floats, level: int) -> Floats:
+    """The same for a few columns, in a buffer that the next call in this thread overwrites."""
     levels = planes + np.float32(PLANE_UNIT // 2)
     levels *= np.float32(1 / PLANE_UNIT)
     np.floor(levels, out=levels)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_model import make_network, scene
 
+from collagecodec.collage import convolution
 from collagecodec.collage.grid import neighbours, passes
 from collagecodec.collage.integers import IntegerLayer as NumpyLayer
 from collagecodec.collage.model import build_decoder
@@ -103,6 +104,13 @@ def test_restoration(network, decoder):
     found = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), level)
     expected = network.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), level / 16))
     assert np.array_equal(found, expected[0].detach().numpy() * 16)
+
+
+def test_wide_planes_are_convolved_in_chunks(decoder, monkeypatch):
+    planes = np.round(np.random.default_rng(3).normal(0, 900, (3, 40, 90))).astype(np.float32)
+    whole = decoder.restoration.correct(planes, 80)
+    monkeypatch.setattr(convolution, "CHUNK", 7)
+    assert np.array_equal(decoder.restoration.correct(planes, 80), whole)
 
 
 def test_enlargement(network, decoder):
