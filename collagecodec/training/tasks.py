@@ -51,7 +51,10 @@ def export_model(recipe: Recipe, task: Task, crops: Crops, folder: Path) -> str:
 
     from collagecodec.training.export import export
 
-    ranges = [recipe.options["rate"]["steps"], *(s.options["steps"] for s in recipe.stages if "steps" in s.options)]
+    ranges = [
+        recipe.options["rate"]["steps"],
+        *(s.options["steps"] for s in recipe.stages if "steps" in s.options),
+    ]
     finest, coarsest = min(low for low, _ in ranges), max(high for _, high in ranges)
     draw = torch.Generator().manual_seed(recipe.seed)
 
