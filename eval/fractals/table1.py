@@ -98,8 +98,12 @@ def summaries(found: Mapping[tuple[str, str], Lines]) -> dict[str, dict[str, flo
 
 
 def summary(lines: Lines) -> dict[str, float]:
-    """Return mean, standard deviation and quartiles over the targets of their least errors, and other means."""
-    errors = np.array([line["mse"] for line in lines], np.float64)
+    """Return mean, standard deviation and quartiles over the targets of their least errors, and other means.
+
+    Fits that diverged to where there is no error to take are left out of them and counted.
+    """
+    finite = [line for line in lines if line["mse"] is not None and line["mse_mean"] is not None]
+    errors = np.array([line["mse"] for line in finite] or [np.nan], np.float64)
     low, middle, high = np.percentile(errors, (25, 50, 75))
     return {
         "targets": len(lines),
@@ -108,8 +112,8 @@ def summary(lines: Lines) -> dict[str, float]:
         "quartile_1": float(low),
         "median": float(middle),
         "quartile_3": float(high),
-        "mean_of_renderings": float(np.mean([line["mse_mean"] for line in lines])),
-        "diverged": sum(bool(line.get("diverged_at")) for line in lines),
+        "mean_of_renderings": float(np.mean([line["mse_mean"] for line in finite] or [np.nan])),
+        "diverged": sum(bool(line.get("diverged_at")) or line["mse"] is None for line in lines),
         "cpu_s": float(sum(line["cpu_s"] for line in lines)),
         "wall_s": float(sum(line["wall_s"] for line in lines)),
     }

@@ -124,6 +124,18 @@ def _same_gradients(numbers, *values) -> None:
     assert (first - second).abs().max() < 1e-4 * second.abs().max()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_points_that_run_away_are_noticed(engine: str) -> None:
+    # A sequence that leaves the picture for good does not show in it.
+    A, b = torch.full((1, 1, 2, 2), 3.0), torch.ones(1, 1, 2)
+    A.requires_grad_()
+    indices = torch.zeros(1, 4, 90, dtype=torch.uint8)
+    renderer = objective.Renderer(8, 8, 1.0, engine)
+    loss = renderer.errors(A, b, indices, torch.ones(1, 8, 8), True).sum()
+    (gradient,) = torch.autograd.grad(loss, A)
+    assert not (torch.isfinite(loss) and torch.isfinite(gradient).all())
+
+
 @pytest.mark.skipif(bool(native.available()), reason="no C++ compiler")
 def test_threads_do_not_change_the_result() -> None:
     numbers = _systems(5, 4)

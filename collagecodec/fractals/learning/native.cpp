@@ -81,6 +81,7 @@ template <int K> struct Canvas {
     const Profile<K> profile;
     std::vector<float> cells;
     std::vector<Point> marks;
+    bool sound = true;  // all points are finite numbers
 
     explicit Canvas(const Frame &given)
         : frame(given), stride(given.width + 2 * pad), profile(given.tau), cells((given.height + 2 * pad) * stride) {}
@@ -93,10 +94,12 @@ template <int K> struct Canvas {
         constexpr float reach = side / 2;
         const float offset_x = frame.width * frame.shift - 0.5f, offset_y = frame.height * frame.shift - 0.5f;
         marks.resize(length);
+        sound = true;
         for (Point &mark : marks) {
             const float at_x = frame.scale_x * points[0] + offset_x, at_y = frame.scale_y * points[1] + offset_y;
             points += 2;
             mark.corner = -1;
+            sound = sound && std::isfinite(at_x) && std::isfinite(at_y);
             // Out of reach of the picture, or not a number.
             if (!(at_x > -reach && at_x < frame.width + reach && at_y > -reach && at_y < frame.height + reach)) continue;
             const float left = std::floor(at_x), top = std::floor(at_y);
@@ -120,7 +123,7 @@ template <int K> struct Canvas {
     }
 
     // Returns the mean square of what the picture, cut at 1 if `clamp`, differs from the target by, and turns the cells
-    // into its gradient. What windows spilled over the border is no part of the picture and has none.
+    // into its gradient; not a number where a point was none. What windows spilled over the border is no part of the picture and has none.
     float compare(const float *target, bool clamp) {
         const float share = 1.0f / (frame.height * frame.width);
         double total = 0.0;
@@ -138,7 +141,7 @@ template <int K> struct Canvas {
             }
             for (float square : squares) total += square;
         }
-        return static_cast<float>(total * share);
+        return sound ? static_cast<float>(total * share) : NAN;
     }
 
     // The gradient (length, 2) of the points, where the cells hold that of the picture.
