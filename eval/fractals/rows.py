@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -70,8 +71,9 @@ def measure(
     """
     done = measured(path, settings)
     if path.exists():  # cut off what an interruption may have left of a line, or the next would be glued to it
-        whole, newline, _ = path.read_bytes().rpartition(b"\n")
-        path.write_bytes(whole + newline)
+        data = path.read_bytes()
+        if not data.endswith(b"\n"):
+            os.truncate(path, data.rfind(b"\n") + 1)
     for numbers in _chunks([number for number in range(len(targets)) if number not in done]):
         clock, processor = time.perf_counter(), time.process_time()
         A, b, facts = solve(targets[numbers])
