@@ -97,5 +97,6 @@ def _table(rows: list[dict[str, Any]], levels: list[int]) -> str:
         rates = [pair.rate for pair in pairs if pair]
         costs = [row["cpu_seconds_per_megapixel"] for row in rows if row["effort"] == level]
         gain = f"{np.mean(rates):+.1f} %" if rates and level != 1 else ""
-        lines.append(f"| {level} | {gain} | {np.median(costs):.2g} |")
+        cost = float(np.median(costs))
+        lines.append(f"| {level} | {gain} | {cost:.{0 if cost >= 10 else 1}f} |")
     return "\n".join(lines) + "\n"
