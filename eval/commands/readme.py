@@ -65,7 +65,7 @@ def numbers(folder: str) -> str:
         found = aggregate.curves(read_rows(RESULTS / folder))
     labels = [label for label in ROWS if label in found]
     tests = [label for label in (OURS, REFINED) if label in found]
-    head = ["", *(f"bits of {'the collage' if one == OURS else 'effort 5'}" for one in tests)]
+    head = ["", *(f"bits of {'the collage' if one == OURS else 'effort 5'} against it" for one in tests)]
     lines = [head + [f"{rate} bpp" for rate in RATES], ["---"] * (len(head) + len(RATES))]
     for label in labels:
         cells = [ROWS[label]]

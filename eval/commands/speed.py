@@ -48,6 +48,7 @@ print(status, time.perf_counter() - t, peak)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for speed.json.")
 def speed(image: Path, repeats: int, large: bool, out: Path) -> None:
     """Measure speed and memory on the middle 1200x1200 pixels of a picture."""
+    out.mkdir(parents=True, exist_ok=True)
     with Image.open(image) as opened:
         pixels = np.asarray(opened.convert("RGB"))
     if min(pixels.shape[:2]) < 1200:
