@@ -65,15 +65,27 @@ def numbers(folder: str) -> str:
         found = aggregate.curves(read_rows(RESULTS / folder))
     labels = [label for label in ROWS if label in found]
     tests = [label for label in (OURS, REFINED) if label in found]
-    head = ["", *(f"bits of {'the collage' if one == OURS else 'effort 5'} against it" for one in tests)]
+    head = [""]
+    for test in tests:
+        head.append(
+            "bits of " + ("the collage" if test == OURS else "effort 5") + " against it" + _part(found, test)
+        )
     lines = [head + [f"{rate} bpp" for rate in RATES], ["---"] * (len(head) + len(RATES))]
     for label in labels:
+        if _part(found, label):
+            continue  # the mean over other pictures would stand beside means that it cannot be compared with
         cells = [ROWS[label]]
         for test in tests:
-            rate = None if label in tests else aggregate.compare(found, label, test, "psnr").rate
-            cells.append("" if rate is None else f"{rate:+.1f} %")
+            rate = None if label == test else aggregate.compare(found, label, test, "psnr").rate
+            cells.append("" if rate is None or (test == OURS and label in tests) else f"{rate:+.1f} %")
         curve = aggregate.mean_curve(found[label])
         values = [psnr_at(curve, rate) for rate in RATES]
         cells += [value if value == "-" else f"{value} dB" for value in values]
         lines.append(cells)
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def _part(found: aggregate.Curves, label: str) -> str:
+    """' (8 pictures)' for a series that was measured on fewer pictures than the collage, '' for others."""
+    count = len(found[label])
+    return f" ({count} pictures)" if count < len(found[OURS]) else ""
