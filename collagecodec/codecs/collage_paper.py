@@ -31,7 +31,7 @@ from collagecodec.collage.paper import (
 )
 from collagecodec.collage.rendering import Request
 from collagecodec.collage.resample import Axis
-from collagecodec.collage.scales import natural_cell
+from collagecodec.collage.scales import natural_cell, shown
 from collagecodec.errors import DamagedTileError, FormatError, MissingLibraryError, UnsupportedImageError
 
 if TYPE_CHECKING:
@@ -166,15 +166,10 @@ def render(reader: Reader, request: Request) -> Image8:
     right, bottom = min(x + w + rim, header.width), min(y + h + rim, header.height)
     rows, columns = grid.cover((left, top, right - left, bottom - top))
     samples = _samples(reader, model, rows, columns, n)
-    vertical = _axis(y, h, height, n, rows.start, samples.shape[1])
-    horizontal = _axis(x, w, width, n, columns.start, samples.shape[2])
+    side = n * BLOCK // CELL
+    vertical = shown(y, h, height, n, CELL, rows.start * side, samples.shape[1])
+    horizontal = shown(x, w, width, n, CELL, columns.start * side, samples.shape[2])
     return _pixels(_resampled(samples, vertical, horizontal), header.channels)
-
-
-def _axis(start: int, length: int, count: int, n: int, first_block: int, limit: int) -> Axis:
-    """How samples, which begin at a block, become `count` pixels of the region's interval on one axis."""
-    whole = count == -(-length * n // CELL) and start * n % CELL == 0
-    return Axis(start * n - first_block * BLOCK * n, count * CELL if whole else length * n, CELL, count, limit)
 
 
 def _samples(reader: Reader, model: PaperDecoder, rows: slice, columns: slice, n: int) -> Samples:

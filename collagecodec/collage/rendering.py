@@ -21,7 +21,7 @@ from collagecodec.collage.colour import PLANE_UNIT, grey_pixels, rgb_pixels
 from collagecodec.collage.decoding import MIN_BAND, CodeBand, Picture, split_tile
 from collagecodec.collage.parallel import ordered, single_threaded_libraries
 from collagecodec.collage.resample import Axis
-from collagecodec.collage.scales import natural_cell
+from collagecodec.collage.scales import natural_cell, shown
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
 
 MAX_OUTPUT_SIDE = 2**24
@@ -91,22 +91,6 @@ class Rendering:
             yield np.concatenate([band if band.ndim == 3 else band[..., None], part], axis=2)
             done += len(band)
 
-    def _axes(self, n: int, first_block: tuple[int, int], blocks: tuple[int, int]) -> tuple[Axis, Axis]:
-        """Vertical and horizontal resampling from the blocks that are rendered to the output."""
-        cell = self.picture.model.dictionary.cell
-        x, y, w, h = self.region
-        made = []
-        for start, length, count, first, number in (
-            (y, h, self.height, first_block[0], blocks[0]),
-            (x, w, self.width, first_block[1], blocks[1]),
-        ):
-            if count == -(-length * n // cell) and start * n % cell == 0:
-                length_units = count * cell
-            else:
-                length_units = length * n
-            made.append(Axis(start * n - first * n * cell, length_units, cell, count, number * n))
-        return made[0], made[1]
-
     def _colour(self) -> Iterator[Pixels]:
         picture, cell = self.picture, self.picture.model.dictionary.cell
         x, y, w, h = self.region
@@ -122,8 +106,9 @@ class Rendering:
         def finish(band: CodeBand) -> Band:
             return picture.restored(band, self.doublings) if restored else picture.planes(band)
 
-        counts = (rows[1] - rows[0], columns[1] - columns[0])
-        vertical, horizontal = self._axes(self.n, (rows[0], columns[0]), counts)
+        n = self.n
+        vertical = shown(y, h, self.height, n, cell, rows[0] * n, (rows[1] - rows[0]) * n)
+        horizontal = shown(x, w, self.width, n, cell, columns[0] * n, (columns[1] - columns[0]) * n)
         # Entropy decoding goes on in this thread while others synthesise, restore and colour.
         if vertical.plain and horizontal.plain:
             return _cut(ordered(lambda band: pixels_of(finish(band)), bands), vertical, horizontal)

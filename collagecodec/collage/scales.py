@@ -19,15 +19,22 @@ def natural_cell(cell: int, finest: int, stored: tuple[int, int], shown: tuple[i
     return min(finest, n if rounded else -(-ratio.numerator * cell // ratio.denominator))
 
 
+def shown(start: int, length: int, count: int, n: int, cell: int, first: int, limit: int) -> Axis:
+    """How `count` pixels show an interval of stored pixels on an axis, where `n` samples stand for `cell` pixels.
+
+    There are `limit` samples, of which `first` is the number of the first one.
+    """
+    whole = count == -(-length * n // cell) and start * n % cell == 0
+    return Axis(start * n - first * cell, count * cell if whole else length * n, cell, count, limit)
+
+
 def cover(start: int, length: int, count: int, n: int, cell: int, blocks: int) -> tuple[Axis, slice]:
     """How `count` pixels show an interval of stored pixels on one axis, and the blocks that this takes.
 
     `n` samples stand for `cell` stored pixels and for one of `blocks` blocks. The axis counts samples from the
     first of the blocks that it takes.
     """
-    whole = count == -(-length * n // cell) and start * n % cell == 0
-    units = count * cell if whole else length * n
-    axis = Axis(start * n, units, cell, count, blocks * n)
+    axis = shown(start, length, count, n, cell, 0, blocks * n)
     used = axis.taps[axis.weights != 0]
     first, last = int(used.min()) // n, int(used.max()) // n + 1
-    return Axis(start * n - first * n * cell, units, cell, count, (last - first) * n), slice(first, last)
+    return shown(start, length, count, n, cell, first * n, (last - first) * n), slice(first, last)
