@@ -10,7 +10,7 @@ Importing it registers the Pillow plugin: `Image.open("x.clg")` and `image.save(
 """
 
 from collagecodec._version import __version__
-from collagecodec.api import Decoded, Info, collages, decode, decode_bands, encode, info
+from collagecodec.api import Decoded, Info, collages, decode, decode_bands, encode, info, read, write
 from collagecodec.errors import (
     CollageError,
     DamagedTileError,
@@ -19,7 +19,6 @@ from collagecodec.errors import (
     ModelMismatchError,
     UnsupportedImageError,
 )
-from collagecodec.files import read, write
 from collagecodec.plugins import pillow as _pillow
 
 _pillow.register()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import CODEC_IDS, VERSION, Reader, write
+from bitstream.container import CODEC_IDS, VERSION, Reader
+from bitstream.container import write as write_file
 from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
+from collagecodec.io.files import atomic, load
 
 if TYPE_CHECKING:
-    from collagecodec.collage.rendering import Rendering
-    from collagecodec.collage.view import Collage
+    from collagecodec.codecs.collage.rendering import Rendering
+    from collagecodec.operator.collage import Collage
 
 Scale = int | float | Fraction
 Region = tuple[int, int, int, int]
@@ -55,7 +58,7 @@ def encode(
     reached, ModelMismatchError for an unknown model, ValueError for senseless options.
     """
     from collagecodec.codecs import registry
-    from collagecodec.raster.sources import as_source
+    from collagecodec.io.sources import as_source
 
     given: dict[str, Any] = {
         "quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes, "effort": effort, "model": model,
@@ -76,7 +79,7 @@ def encode(
             f"{MODES[source.channels - 2]}, or use the codec 'collage'"
         )
     if codec == "collage":
-        from collagecodec.codecs.collage import CollageCodec
+        from collagecodec.codecs.collage.codec import CollageCodec
 
         assert isinstance(made, CollageCodec)
         share = None if progress is None else (lambda done: progress(done, ""))
@@ -85,7 +88,7 @@ def encode(
     data = made.encode_with(pixels[..., 0] if source.channels == 1 else pixels, progress)
     reader = Reader(data)
     return (
-        write(reader.header, map(bytes, map(reader.tile, range(reader.header.tile_count))), kept)
+        write_file(reader.header, map(bytes, map(reader.tile, range(reader.header.tile_count))), kept)
         if kept
         else data
     )
@@ -127,8 +130,8 @@ def decode_bands(
     if size is not None and scale != 1:
         raise ValueError("give scale or size, not both")
     if name == "collage":
-        from collagecodec.codecs.collage import open_rendering
-        from collagecodec.collage.rendering import Request
+        from collagecodec.codecs.collage.codec import open_rendering
+        from collagecodec.sampling.request import Request
 
         exact = Fraction(scale).limit_denominator(1 << 16)
         rendering = open_rendering(
@@ -240,7 +243,7 @@ class Info:
 
 def info(data: bytes | bytearray | memoryview) -> Info:
     """Describe a `.clg` file without decoding it. Raises FormatError, LimitError, UnsupportedImageError."""
-    from collagecodec.collage.model import find_decoder
+    from collagecodec.codecs.models import find_decoder
     from collagecodec.errors import ModelMismatchError
 
     reader = Reader(data, strict=False)
@@ -267,3 +270,24 @@ def info(data: bytes | bytearray | memoryview) -> Info:
         metadata={kind: len(value) for kind, value in reader.metadata.items()},
         format_version=VERSION,
     )
+
+
+def read(path: str | os.PathLike[str], **options: Any) -> NDArray[np.uint8]:
+    """Decode the file at `path`: shape (H, W) for grey, (H, W, C) otherwise, uint8.
+
+    `options` are those of `collagecodec.decode`. Raises what it raises, and OSError if there is no such file.
+    """
+    picture: NDArray[np.uint8] = decode(load(path), **options)
+    return picture
+
+
+def write(path: str | os.PathLike[str], image: Any, *, force: bool = False, **options: Any) -> int:
+    """Encode `image` into the file at `path`; return its size in bytes.
+
+    `image` and `options` are those of `collagecodec.encode`. Nothing is encoded if `path` exists and `force`
+    is not set: OutputExistsError.
+    """
+    with atomic(path, force=force) as partial:
+        data = encode(image, **options)
+        partial.write_bytes(data)
+    return len(data)

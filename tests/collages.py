@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collagecodec.collage.atoms import AtomTable
-from collagecodec.collage.code import Code
-from collagecodec.collage.geometry import ALL_ISOMETRIES, IDENTITY, Geometry, domain_grid
-from collagecodec.collage.operator import Operator
+from collagecodec.operator.atoms import AtomTable
+from collagecodec.operator.code import Code
+from collagecodec.operator.geometry import ALL_ISOMETRIES, IDENTITY, Geometry, domain_grid
+from collagecodec.operator.operator import Operator
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collagecodec.networks.paper import PaperNetwork
-from collagecodec.training.paper import export
-from collagecodec.training.paper_calibration import calibrate
+from collagecodec.codecs.paper.torch.calibration import calibrate
+from collagecodec.codecs.paper.torch.network import PaperNetwork
+from collagecodec.codecs.paper.torch.task import export
 
 ATOMS = 24
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.container import CODEC_IDS, Header, write
-from collagecodec.codecs import pifs_fixed
-from collagecodec.codecs.pifs_format import Params
-from collagecodec.codecs.pifs_layout import Grain, Layout
-from collagecodec.codecs.pifs_tree import Level, Tree
+from collagecodec.codecs.pifs import fixed
+from collagecodec.codecs.pifs.format import Params
+from collagecodec.codecs.pifs.layout import Grain, Layout
+from collagecodec.codecs.pifs.tree import Level, Tree
 
 
 def scene(height: int, width: int, seed: int = 0, grey: bool = False) -> NDArray[np.uint8]:
@@ -41,4 +41,4 @@ def known(cell: int = 8, side: int = 96, seed: int = 0, augment: bool = True) ->
     tree = Tree(layout, rng.integers(96, 160, shape), [level])
     params = Params(grain, 1, 16, 8, 40)
     header = Header(codec=CODEC_IDS["pifs"], width=side, height=side, channels=1, params=params.pack())
-    return write(header, [pifs_fixed.pack([tree], 8)]), tree
+    return write(header, [fixed.pack([tree], 8)]), tree

@@ -23,8 +23,8 @@ from collagecodec import (
     ModelMismatchError,
     UnsupportedImageError,
 )
-from collagecodec.collage import decoding
-from collagecodec.encoder import encoding
+from collagecodec.codecs.collage import decoder
+from collagecodec.codecs.collage.encoder import encoding
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 SHAPES = [(1, 1), (1, 40), (37, 2), (16, 16), (29, 100), (130, 65)]
@@ -200,8 +200,8 @@ def test_tiles_leave_no_seam(picture, monkeypatch):
 def test_band_height_does_not_change_a_pixel(data, monkeypatch):
     expected = collagecodec.decode(data)
     for cells in (1, 10_000):
-        monkeypatch.setattr(decoding, "BAND_CELLS", cells)
-        monkeypatch.setattr(decoding, "MIN_BAND", 1)
+        monkeypatch.setattr(decoder, "BAND_CELLS", cells)
+        monkeypatch.setattr(decoder, "MIN_BAND", 1)
         assert np.array_equal(collagecodec.decode(data), expected)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collagecodec.networks.collage import CollageNetwork
-from collagecodec.training.export import export
-from collagecodec.training.initialise import initialise
+from collagecodec.codecs.collage.torch.export import export
+from collagecodec.codecs.collage.torch.initialise import initialise
+from collagecodec.codecs.collage.torch.network import CollageNetwork
 
 
 def scene(height: int, width: int, channels: int = 3, seed: int = 0) -> NDArray[np.uint8]:

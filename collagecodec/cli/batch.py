@@ -15,7 +15,7 @@ import click
 
 from collagecodec.cli.progress import Progress
 from collagecodec.errors import CollageError
-from collagecodec.files import STANDARD
+from collagecodec.io.files import STANDARD
 
 T = TypeVar("T")
 

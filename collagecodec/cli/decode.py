@@ -13,8 +13,8 @@ import click
 from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
 from collagecodec.cli.values import Region, Scale, Size
-from collagecodec.files import STANDARD, OutputExistsError, load
-from collagecodec.raster.sinks import FORMATS, format_of, save_bands
+from collagecodec.io.files import STANDARD, OutputExistsError, load
+from collagecodec.io.sinks import FORMATS, format_of, save_bands
 
 if TYPE_CHECKING:
     import numpy as np

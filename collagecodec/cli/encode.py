@@ -12,7 +12,7 @@ import click
 
 from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
-from collagecodec.files import STANDARD, OutputExistsError, write_atomic
+from collagecodec.io.files import STANDARD, OutputExistsError, write_atomic
 
 TARGETS = ("quality", "bpp", "psnr", "max_bytes")
 
@@ -120,7 +120,7 @@ def encode_one(task: Task) -> dict[str, Any]:
             raise OutputExistsError(Path(task.target))
         Path(task.target).parent.mkdir(parents=True, exist_ok=True)
     from collagecodec import api
-    from collagecodec.raster import open_source
+    from collagecodec.io import open_source
 
     source = open_source(task.source)
     begun = time.perf_counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collagecodec.errors import MissingLibraryError
-from collagecodec.files import OutputExistsError, atomic
+from collagecodec.io.files import OutputExistsError, atomic
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ import click
 from collagecodec.cli.progress import Progress
 from collagecodec.cli.values import Region
 from collagecodec.errors import CollageError
-from collagecodec.files import OutputExistsError
+from collagecodec.io.files import OutputExistsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,8 +122,8 @@ def _grey(picture: Path, threshold: int) -> NDArray[np.uint8]:
     """The picture as grey levels, (H, W), binary with a threshold; colours are dropped with a word."""
     import numpy as np
 
-    from collagecodec.codecs.ifs import ColourDroppedWarning, to_grey
-    from collagecodec.raster import open_source
+    from collagecodec.codecs.ifs.codec import ColourDroppedWarning, to_grey
+    from collagecodec.io import open_source
 
     source = open_source(str(picture))
     pixels = source.rows(0, source.height)
@@ -140,10 +140,10 @@ def _grey(picture: Path, threshold: int) -> NDArray[np.uint8]:
 
 def _fit_file(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, film: Film) -> str:
     """Fit by either method, write a .clg, return what to say."""
-    from collagecodec.codecs import ifs_code
-    from collagecodec.codecs.ifs import IfsCodec, packed, rendered
-    from collagecodec.encoder.ifs import learn, settled, shape_of
-    from collagecodec.files import write_atomic
+    from collagecodec.codecs.ifs import code
+    from collagecodec.codecs.ifs.codec import IfsCodec, packed, rendered
+    from collagecodec.codecs.ifs.encoder import learn, settled, shape_of
+    from collagecodec.io.files import write_atomic
 
     codec = IfsCodec(**{name: given[name] for name in ("maps", "steps", "method", "seed")})
     bar, last = Progress(1000), [0.0]
@@ -165,7 +165,7 @@ def _fit_file(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, film
         bar.clear()
     data = packed(game, flags, grey.shape[1], grey.shape[0], 1)
     write_atomic(output, lambda stream: _put(stream, data), force=given["force"])
-    size = f"{len(data)} bytes, {len(ifs_code.pack(game.maps))} of them maps"
+    size = f"{len(data)} bytes, {len(code.pack(game.maps))} of them maps"
     return f"{len(game.maps)} maps, {size}, {_likeness(levels, codec.decode(data), flags & 2 > 0)}"
 
 
@@ -190,7 +190,7 @@ def _fit_system(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, fi
         from collagecodec.fractals.distance_fields.fitting import fit as descend
     except ImportError as error:
         raise IfsError(f"fitting needs PyTorch ({error}): pip install 'collagecodec[train]'") from error
-    from collagecodec.encoder.ifs import shape_of
+    from collagecodec.codecs.ifs.encoder import shape_of
     from collagecodec.fractals.distance_fields.rendering import View, pixels
     from collagecodec.fractals.distance_fields.target import Target
 
@@ -237,7 +237,7 @@ def render(file: Path, **given: Any) -> int:
     \b
     collage ifs render drawing.clg --size 4096 -o large.png
     """
-    from collagecodec.raster.sinks import format_of, save_bands
+    from collagecodec.io.sinks import format_of, save_bands
 
     output = given["output"] or file.with_name(f"{file.stem}-{given['size']}.png")
     if output.exists() and not given["force"]:
@@ -258,9 +258,9 @@ def render(file: Path, **given: Any) -> int:
 
 def _render_file(file: Path, given: dict[str, Any]) -> NDArray[np.uint8]:
     from bitstream.container import Reader
-    from collagecodec.codecs.ifs import decoded
-    from collagecodec.collage.rendering import Request
-    from collagecodec.files import load
+    from collagecodec.codecs.ifs.codec import decoded
+    from collagecodec.io.files import load
+    from collagecodec.sampling.request import Request
 
     if given["depth"] is not None:
         raise click.UsageError("--depth is for .json files; a .clg is drawn from points")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from collagecodec.cli import batch, inputs
-from collagecodec.files import load
+from collagecodec.io.files import load
 
 
 @click.command(no_args_is_help=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from collagecodec.files import STANDARD
+from collagecodec.io.files import STANDARD
 
 _KINDS = "png jpg jpeg tif tiff webp bmp ppm pgm pnm pam npy avif jp2 gif tga"
 

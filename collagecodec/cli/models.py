@@ -33,7 +33,7 @@ def models(as_json: bool) -> int:
 
 def list_models() -> list[dict[str, Any]]:
     """Return name, fingerprint, those of older decoders, sizes in bytes, folder and card line of each."""
-    from collagecodec.collage.model import search_path
+    from collagecodec.codecs.models import search_path
 
     found: dict[str, dict[str, Any]] = {}
     for root in search_path():

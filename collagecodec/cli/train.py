@@ -71,7 +71,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     import torch
     from lightning_fabric import Fabric
 
-    from collagecodec.networks.fusing import fused
+    from collagecodec.training.fusing import fused
     from collagecodec.training.loop import Run, load_crops
     from collagecodec.training.tasks import export_model, make_task
 

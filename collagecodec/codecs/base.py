@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collagecodec.collage.view import Collage
+    from collagecodec.operator.collage import Collage
 
 Image8 = NDArray[np.uint8]
 Region = tuple[int, int, int, int]

@@ -40,12 +40,12 @@ class Entry:
 
 ENTRIES: Mapping[str, Entry] = MappingProxyType(
     {
-        "collage": Entry("collagecodec.codecs.collage", "CollageCodec"),
-        "collage-paper": Entry("collagecodec.codecs.collage_paper", "PaperCollageCodec", extra="train"),
-        "coin": Entry("collagecodec.codecs.coin", "CoinCodec"),
-        "dct": Entry("collagecodec.codecs.dct", "DctCodec"),
-        "pifs": Entry("collagecodec.codecs.pifs", "PifsCodec"),
-        "ifs": Entry("collagecodec.codecs.ifs", "IfsCodec", extra="train"),
+        "collage": Entry("collagecodec.codecs.collage.codec", "CollageCodec"),
+        "collage-paper": Entry("collagecodec.codecs.paper.codec", "PaperCollageCodec", extra="train"),
+        "coin": Entry("collagecodec.codecs.coin.codec", "CoinCodec"),
+        "dct": Entry("collagecodec.codecs.dct.codec", "DctCodec"),
+        "pifs": Entry("collagecodec.codecs.pifs.codec", "PifsCodec"),
+        "ifs": Entry("collagecodec.codecs.ifs.codec", "IfsCodec", extra="train"),
     }
 )
 

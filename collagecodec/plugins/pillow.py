@@ -14,8 +14,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from bitstream.chunks import probe
 from bitstream.container import Reader
 from collagecodec.errors import CollageError
-from collagecodec.image import MODES, metadata_of
-from collagecodec.keeping import info_of
+from collagecodec.io.picture import MODES, metadata_of
+from collagecodec.io.pillow_metadata import info_of
 
 FORMAT = "CLG"
 SUFFIX = ".clg"
@@ -83,7 +83,7 @@ class CollageImageFile(ImageFile.ImageFile):
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     from collagecodec import api
-    from collagecodec.raster.sources import PillowSource
+    from collagecodec.io.sources import PillowSource
 
     given: dict[str, Any] = image.encoderinfo
     options = {name: given[name] for name in _OPTIONS if given.get(name) is not None}

@@ -20,8 +20,8 @@ _EXPORT_SEED = 1_000_000_000
 
 TASKS: Mapping[str, str] = MappingProxyType(
     {
-        "collage": "collagecodec.training.collage:CollageTask",
-        "paper": "collagecodec.training.paper:PaperTask",
+        "collage": "collagecodec.codecs.collage.torch.task:CollageTask",
+        "paper": "collagecodec.codecs.paper.torch.task:PaperTask",
     }
 )
 """Kind of model -> module and class of its task; nothing is imported before it is asked for."""
@@ -42,14 +42,14 @@ def export_model(recipe: Recipe, task: Task, crops: Crops, folder: Path) -> str:
     Tables are counted on `crops`. Raises ValueError if the network leaves the range of exact arithmetic.
     """
     if recipe.kind == "paper":
-        from collagecodec.training.paper import export as export_paper
+        from collagecodec.codecs.paper.torch.task import export as export_paper
 
         return export_paper(task.network, folder)  # type: ignore[arg-type]
     import math
 
     import torch
 
-    from collagecodec.training.export import export
+    from collagecodec.codecs.collage.torch.export import export
 
     ranges = [
         recipe.options["rate"]["steps"],

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, features
 
-from collagecodec.codecs.base import Codec, Image8, Region
+from collagecodec.codecs.base import Codec
+from collagecodec.sampling.request import Image8, Region
 
 
 @dataclass(frozen=True)

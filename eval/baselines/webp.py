@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.series import Series
+from eval.harness.sweep import Series
 
 
 @dataclass(frozen=True)

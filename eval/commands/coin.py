@@ -11,13 +11,13 @@ from typing import Literal
 import click
 
 from collagecodec.cli.progress import Progress
-from collagecodec.codecs.coin import NETS, STEPS, CoinCodec
-from collagecodec.encoder.fitting import State
-from eval import facts, published
+from collagecodec.codecs.coin.codec import NETS, STEPS, CoinCodec
+from collagecodec.codecs.coin.encoder.fitting import State
 from eval.commands.options import out_option, pictures, split, told
-from eval.datasets import Picture
-from eval.metrics import compare
-from eval.store import write_json
+from eval.harness import facts, published
+from eval.harness.datasets import Picture
+from eval.harness.metrics import compare
+from eval.harness.store import write_json
 
 CODINGS: tuple[Literal["half", "entropy"], ...] = ("half", "entropy")
 

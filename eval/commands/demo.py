@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import collagecodec
-from eval.metrics import compare
+from eval.harness.metrics import compare
 
 Pixels = NDArray[np.uint8]
 

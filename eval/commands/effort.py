@@ -12,10 +12,10 @@ import numpy as np
 
 from collagecodec.cli.progress import Progress
 from collagecodec.codecs import registry
-from eval import bd, facts
 from eval.commands.options import data_options, out_option, pictures, told
-from eval.metrics import psnr
-from eval.store import write_json
+from eval.harness import bd, facts
+from eval.harness.metrics import psnr
+from eval.harness.store import write_json
 
 QUALITIES = (24.0, 38.0, 50.0, 62.0)
 """They span 0.1 to 1 bit a pixel."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from eval.commands.options import out_option, told
-from eval.fractals import idx
-from eval.store import write_json
+from eval.harness.store import write_json
+from eval.studies.learned_ifs import idx
 
 _SETS = ("fractaldb", *idx.SETS)
 _ROWS = ("F", "D", "E", "C", "A", "B")
@@ -35,7 +35,7 @@ def ifs(out: Path, sets: str, labels: str, count: int, threads: int, data_root: 
     """
     import torch  # late, as other commands do without
 
-    from eval.fractals import table1
+    from eval.studies.learned_ifs import table1
 
     torch.set_num_threads(threads)
     with told():

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from collagecodec.codecs.ifs import IfsCodec
-from eval import facts
+from collagecodec.codecs.ifs.codec import IfsCodec
 from eval.commands.options import out_option, told
-from eval.fractals import idx
-from eval.shapes import SHAPES, overlap
-from eval.store import write_json
+from eval.harness import facts
+from eval.harness.store import write_json
+from eval.studies.learned_ifs import idx
+from eval.studies.shapes import SHAPES, overlap
 
 Pixels = NDArray[np.uint8]
 COLUMNS = ("set", "picture", "width", "height", "codec", "bytes", "bits_per_pixel", "wrong", "iou", "encode_s")

@@ -16,7 +16,7 @@ def ifs_figure(out: Path, count: int) -> None:
     """Fit IFS to pictures of random fractals and draw targets and fits."""
     import torch  # late, as other commands do without
 
-    from eval.fractals.figure import figure
+    from eval.studies.learned_ifs.figure import figure
 
     torch.set_num_threads(1)
     figure(count).save(out, optimize=True)

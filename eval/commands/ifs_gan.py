@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from eval import facts
 from eval.commands.options import out_option, told
-from eval.datasets import DataError
-from eval.fractals import idx
+from eval.harness import facts
+from eval.harness.datasets import DataError
+from eval.harness.store import write_json
 from eval.report.figures import accuracy_figure
-from eval.store import write_json
+from eval.studies.learned_ifs import idx
 
 
 @click.command("ifs-gan")
@@ -34,8 +34,8 @@ def ifs_gan(out: Path, sets: str, steps: int, every: int, threads: int, data_roo
     """
     import torch  # late, as other commands do without
 
-    from eval.fractals import figure5
-    from eval.fractals.gan import GanConfig
+    from eval.studies.learned_ifs import figure5
+    from eval.studies.learned_ifs.gan import GanConfig
 
     torch.set_num_threads(threads)
     config = GanConfig(steps=steps, every=every)

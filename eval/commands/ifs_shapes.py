@@ -19,10 +19,10 @@ from collagecodec.fractals.distance_fields.fitting import Fit, Settings, fit
 from collagecodec.fractals.distance_fields.rendering import View, pixels
 from collagecodec.fractals.distance_fields.system import System
 from collagecodec.fractals.distance_fields.target import Target
-from eval import facts
 from eval.commands.options import out_option, told
-from eval.shapes import SHAPES, Mask, hausdorff, overlap
-from eval.store import write_json
+from eval.harness import facts
+from eval.harness.store import write_json
+from eval.studies.shapes import SHAPES, Mask, hausdorff, overlap
 
 SETTINGS = MappingProxyType(
     {

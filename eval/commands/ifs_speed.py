@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from eval import facts
 from eval.commands.options import out_option
-from eval.store import write_json
+from eval.harness import facts
+from eval.harness.store import write_json
 
 
 @click.command("ifs-speed")
@@ -23,7 +23,7 @@ def ifs_speed(out: Path, repeats: int) -> None:
     Sequences of 300 points of IFS of 10 maps, pictures of 32x32 pixels. Seconds are those of the processor, so
     that other work on the machine counts little. In the folder: forms.jsonl, forms.json, forms.md.
     """
-    from eval.fractals import speed  # late, as it needs PyTorch
+    from eval.studies.learned_ifs import speed  # late, as it needs PyTorch
 
     out.mkdir(parents=True, exist_ok=True)
     lines = []

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from eval import catalogue
-from eval.datasets import NAMED, Dataset, open_set
-from eval.series import Series
+from eval.harness import catalogue
+from eval.harness.datasets import NAMED, Dataset, open_set
+from eval.harness.sweep import Series
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from eval import aggregate, facts, workers
 from eval.commands.options import chosen_series, data_options, out_option, pictures, told
-from eval.datasets import Dataset
-from eval.measure import Row, Task, blank, failed, measure
-from eval.series import Series
-from eval.store import Journal, write_json
+from eval.harness import aggregate, facts, workers
+from eval.harness.datasets import Dataset
+from eval.harness.measure import Row, Task, blank, failed, measure
+from eval.harness.store import Journal, write_json
+from eval.harness.sweep import Series
 
 
 @click.command()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from eval import aggregate
 from eval.commands.options import told
 from eval.commands.report import report
 from eval.commands.table import RATES, psnr_at
-from eval.store import read_rows
+from eval.harness import aggregate
+from eval.harness.store import read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "eval" / "results"

@@ -9,14 +9,14 @@ from typing import Any
 import click
 import numpy as np
 
-from eval import aggregate, catalogue, published
 from eval.commands.options import out_option, split, told
-from eval.datasets import Picture, open_set
+from eval.harness import aggregate, catalogue, published
+from eval.harness.datasets import Picture, open_set
+from eval.harness.store import read_json, read_rows
+from eval.harness.sweep import Series
 from eval.report import crops
 from eval.report.figures import rd_figures
 from eval.report.page import build
-from eval.series import Series
-from eval.store import read_json, read_rows
 
 
 @click.command()

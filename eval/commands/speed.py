@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import collagecodec
-from eval import facts
-from eval.store import write_json
+from eval.harness import facts
+from eval.harness.store import write_json
 
 Pixels = NDArray[np.uint8]
 LARGE_SIDE = 20_000
-_MODULES = "collagecodec.cli.main, collagecodec.cli.decode, collagecodec.codecs.collage, collagecodec.raster"
+_MODULES = "collagecodec.cli.main, collagecodec.cli.decode, collagecodec.codecs.collage.codec, collagecodec.io"
 _IMPORTS = f"import time; t = time.perf_counter(); import {_MODULES}; print(time.perf_counter() - t)"
 _LARGE = """
 import resource, sys, time
@@ -114,7 +114,7 @@ def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:
 
 def _large(pixels: Pixels) -> dict[str, float]:
     """Peak memory and time of the commands on a mosaic of the picture, as an uncompressed TIFF."""
-    from collagecodec.raster import save_bands
+    from collagecodec.io import save_bands
 
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from eval import aggregate
 from eval.commands.options import told
-from eval.store import read_rows
+from eval.harness import aggregate
+from eval.harness.store import read_rows
 
 RATES = (0.13, 0.25, 0.5, 1.0)
 

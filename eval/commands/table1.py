@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from eval import aggregate, bd, catalogue, published
-from eval.aggregate import MeanPoint
 from eval.commands.options import data_options, out_option, split, told
 from eval.commands.rd import rd
-from eval.store import read_rows
+from eval.harness import aggregate, bd, catalogue, published
+from eval.harness.aggregate import MeanPoint
+from eval.harness.store import read_rows
 
 ALSO = ("dct-fixed-16", "dct", "dct-16", "collage", "jpeg", "webp", "jpeg2000-psnr", "avif-420-s4")
 """Series that the paper does not have, at its rates."""

@@ -11,13 +11,13 @@ from statistics import fmean
 
 import click
 
-from eval import facts
 from eval.commands.options import chosen_series, data_options, out_option, pictures, told
-from eval.measure import Task
-from eval.probe import Probe, Timing, run
+from eval.harness import facts
+from eval.harness.measure import Task
+from eval.harness.store import write_json
+from eval.harness.sweep import Knob
+from eval.harness.timing import Probe, Timing, run
 from eval.report.figures import timing_figure
-from eval.series import Knob
-from eval.store import write_json
 
 
 @click.command()

@@ -11,10 +11,10 @@ import numpy as np
 
 from collagecodec.cli.progress import Progress
 from collagecodec.codecs import registry
-from eval import facts
 from eval.commands.options import data_options, out_option, pictures, told
-from eval.store import write_json
-from eval.zoom import measure
+from eval.harness import facts
+from eval.harness.store import write_json
+from eval.studies.zoom import measure
 
 
 @click.command()

@@ -12,11 +12,11 @@ import click
 import numpy as np
 from PIL import Image
 
-from collagecodec.codecs.base import Image8
-from eval.aggregate import Curves
-from eval.datasets import Picture
-from eval.metrics import psnr
-from eval.series import Series
+from collagecodec.sampling.request import Image8
+from eval.harness.aggregate import Curves
+from eval.harness.datasets import Picture
+from eval.harness.metrics import psnr
+from eval.harness.sweep import Series
 
 _STEPS = 8
 _CLOSE = 0.01

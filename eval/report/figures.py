@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.aggregate import MeanPoint
+from eval.harness.aggregate import MeanPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

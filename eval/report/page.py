@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.measure import Row
-from eval.metrics import decibels
+from eval.harness.measure import Row
+from eval.harness.metrics import decibels
 from eval.report.figures import AXES, COLOURS
 
 _HERE = Path(__file__).parent

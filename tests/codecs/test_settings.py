@@ -13,9 +13,10 @@ from PIL import Image
 import collagecodec
 from collagecodec.cli.main import run
 from collagecodec.codecs import registry, settings
-from collagecodec.codecs.base import Codec, Image8, Progress
-from collagecodec.codecs.dct import DctCodec
+from collagecodec.codecs.base import Codec, Progress
+from collagecodec.codecs.dct.codec import DctCodec
 from collagecodec.errors import UnsupportedImageError
+from collagecodec.sampling.request import Image8
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
 

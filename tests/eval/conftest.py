@@ -7,11 +7,10 @@ import pytest
 import skimage.data
 from click.testing import CliRunner, Result
 from PIL import Image
+from scenes import scene
 
 from eval.cli import main
-from eval.datasets import Picture, open_set
-
-from .scenes import scene
+from eval.harness.datasets import Picture, open_set
 
 
 @pytest.fixture(scope="session")

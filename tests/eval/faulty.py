@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from collagecodec.codecs.base import Codec, Image8
-from eval.series import Series
+from collagecodec.codecs.base import Codec
+from collagecodec.sampling.request import Image8
+from eval.harness.sweep import Series
 
 TRIGGER = (1, 2, 3)
 

@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scenes import scene
 
-from eval import catalogue
 from eval.baselines.jpeg2000 import Jpeg2000Codec
 from eval.baselines.pillow_codec import PillowCodec
-from eval.datasets import DataError, Picture, open_set
-from eval.measure import Task, measure
-
-from .scenes import scene
+from eval.harness import catalogue
+from eval.harness.datasets import DataError, Picture, open_set
+from eval.harness.measure import Task, measure
 
 BASELINES = [
     label

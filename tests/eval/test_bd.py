@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval import bd
+from eval.harness import bd
 
 RATES = np.geomspace(0.05, 2, 9)
 

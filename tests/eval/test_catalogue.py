@@ -4,8 +4,8 @@ import pytest
 
 from collagecodec.codecs import registry
 from collagecodec.codecs.base import Codec
-from eval import catalogue
-from eval.catalogue import NoSuchSeriesError
+from eval.harness import catalogue
+from eval.harness.catalogue import NoSuchSeriesError
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from eval import catalogue, published
 from eval.commands.coin import Fitted, read, summary
+from eval.harness import catalogue, published
 
 
 def test_slow_series_must_be_named() -> None:

@@ -3,10 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scenes import scene
 
-from eval.datasets import DataError, default_root, open_set
-
-from .scenes import scene
+from eval.harness.datasets import DataError, default_root, open_set
 
 
 def test_a_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import Result
 
 from eval.commands import readme
-from eval.store import read_rows
+from eval.harness.store import read_rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-codec.md"
 

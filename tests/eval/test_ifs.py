@@ -11,12 +11,12 @@ from click.testing import CliRunner, Result
 
 from collagecodec.fractals import fractaldb
 from collagecodec.fractals.learning.config import FitConfig
-from eval import published
 from eval.commands.ifs import ifs
 from eval.commands.ifs_gan import ifs_gan
-from eval.datasets import DataError
-from eval.fractals import encoder, gan, idx, lenet, rows, table1
-from eval.fractals.targets import targets
+from eval.harness import published
+from eval.harness.datasets import DataError
+from eval.studies.learned_ifs import encoder, gan, idx, lenet, rows, table1
+from eval.studies.learned_ifs.targets import targets
 
 COUNTS = {"t10k": 30, "train": 40}
 

@@ -3,12 +3,11 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenes import scene
 from scipy.signal import convolve2d
 from skimage.metrics import peak_signal_noise_ratio
 
-from eval import metrics
-
-from .scenes import scene
+from eval.harness import metrics
 
 ORIGINAL = scene(1, 256, 240)
 NOISY = (ORIGINAL + np.random.default_rng(0).normal(0, 12, ORIGINAL.shape)).clip(0, 255).astype(np.uint8)

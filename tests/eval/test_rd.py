@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
+from scenes import scene
 
-from eval.measure import Row, parse
-from eval.store import Journal, JournalError
+from eval.harness.measure import Row, parse
+from eval.harness.store import Journal, JournalError
 
 from .faulty import TRIGGER
-from .scenes import scene
 
 FAULTY = Path(__file__).with_name("faulty.py")
 Command = Callable[..., Result]

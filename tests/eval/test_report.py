@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
+from scenes import scene
 
-from eval import aggregate, catalogue, published
 from eval.commands.timing import spread
-from eval.measure import Row
+from eval.harness import aggregate, catalogue, published
+from eval.harness.measure import Row
 from eval.report import crops, page
-
-from .scenes import scene
 
 FAULTY = Path(__file__).with_name("faulty.py")
 Command = Callable[..., Result]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from eval.cli import main
 from eval.commands.ifs_codec import LOSSLESS, g4_data, g4_file
-from eval.shapes import SHAPES, hausdorff, overlap
+from eval.studies.shapes import SHAPES, hausdorff, overlap
 
 SHARES = {
     "koch": (0.01, 0.05),

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from PIL import Image
 from tiny_model import models_in, scene, write_model
 
-from collagecodec.codecs.dct import DctCodec
+from collagecodec.codecs.dct.codec import DctCodec
 from eval.cli import main
-from eval.zoom import measure, spectral_slope, with_domains
+from eval.studies.zoom import measure, spectral_slope, with_domains
 
 
 def test_rows_of_a_picture():

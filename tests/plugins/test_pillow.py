@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from tiny_model import scene
 
 import collagecodec
-from collagecodec.image import to_pillow
+from collagecodec.io.picture import to_pillow
 from collagecodec.plugins.pillow import CollageImageFile, register
 
 pytestmark = pytest.mark.usefixtures("tiny_model")

@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from collagecodec.errors import CollageError
-from collagecodec.files import atomic
 from collagecodec.fractals.distance_fields.initialise import start
 from collagecodec.fractals.distance_fields.kinds import KINDS, Kind, maps, numbers_of
 from collagecodec.fractals.distance_fields.shapes import Shape, image_distances, smooth_union
 from collagecodec.fractals.distance_fields.system import MAX_MAPS, System, compose
 from collagecodec.fractals.distance_fields.target import Target
+from collagecodec.io.files import atomic
 
 MAX_LEAVES = 300
 """Images of the shape in the deepest field that is fitted."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collagecodec.errors import CollageError
-from collagecodec.files import write_atomic
 from collagecodec.fractals.distance_fields.shapes import RADII, Shape, spans
 from collagecodec.fractals.ifs import IFS
+from collagecodec.io.files import write_atomic
 
 Floats = NDArray[np.float64]
 MAX_MAPS = 64

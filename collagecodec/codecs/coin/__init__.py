@@ -1,0 +1,1 @@
+"""The codec `coin`: a network per picture, from coordinates to colours."""

@@ -1,0 +1,1 @@
+"""The production codec: lapped learned dictionary, hypernetwork encoder, integer prior."""

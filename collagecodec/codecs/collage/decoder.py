@@ -1,0 +1,258 @@
+"""From a `.clg` file to planes: only the tiles, slices and blocks that the caller asks for.
+
+Cells, blocks and tiles: a picture of H rows has B = ceil(H / 16) block rows and B + 1 cell rows; block row j is
+covered by cell rows j and j + 1. A tile of T pixels owns T / 16 cell rows, the last one also the row left over.
+Everything is produced in bands of block rows, so that memory follows the width of the picture and the size of
+a tile, never the height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream import varint
+from bitstream.container import Header, Reader
+from bitstream.entropy import Decoder
+from collagecodec.codecs.collage.model import DecoderModel
+from collagecodec.codecs.collage.quantiser import level_of, multipliers
+from collagecodec.errors import DamagedTileError, FormatError, LimitError
+from collagecodec.sampling.colour import to_levels
+
+Planes = NDArray[np.float32]
+Span = tuple[int, int]
+MIN_BAND = 6
+"""Block rows of a band, at least."""
+BAND_CELLS = 1000
+"""About so many cells are synthesised at a time: their codes and pixels fit the cache."""
+MAX_TILE_CELLS = 2**17
+"""Cells of a tile, at most: what a file makes a decoder allocate is bounded before it is allocated."""
+MAX_CODE_BYTES = 2**33
+"""Bytes that the codes of a row of tiles may take."""
+PLANE_LIMIT = 2**13
+"""Planes are clipped to +- this many 1/16 levels, which no picture reaches."""
+
+
+@dataclass
+class Layout:
+    """Cells and tiles of a picture, along both axes."""
+
+    header: Header
+    cell: int
+
+    def __post_init__(self) -> None:
+        size = self.header.tile_size
+        if size % self.cell:
+            raise FormatError(f"tiles of {size} pixels do not fit cells of {self.cell}: the file is damaged")
+        self.block_rows = -(-self.header.height // self.cell)
+        self.block_columns = -(-self.header.width // self.cell)
+        self.tile_cells = size // self.cell if size else max(self.block_rows, self.block_columns) + 1
+        sides = [min(self.tile_cells, blocks) + 1 for blocks in (self.block_rows, self.block_columns)]
+        if sides[0] * sides[1] > MAX_TILE_CELLS:
+            raise LimitError(
+                f"a tile has {sides[0]}x{sides[1]} cells, more than {MAX_TILE_CELLS}: use smaller tiles"
+            )
+
+    def tile_span(self, index: int, across: bool) -> tuple[int, int]:
+        """First cell and last cell + 1 of a row (or column, `across`) of tiles."""
+        count = self.header.tiles_across if across else self.header.tiles_down
+        cells = (self.block_columns if across else self.block_rows) + 1
+        return index * self.tile_cells, cells if index + 1 == count else (index + 1) * self.tile_cells
+
+    def tiles_of(self, first: int, last: int, across: bool) -> range:
+        """Rows (columns) of tiles that own the cells first .. last - 1."""
+        count = self.header.tiles_across if across else self.header.tiles_down
+        limit = count - 1
+        return range(min(first // self.tile_cells, limit), min((last - 1) // self.tile_cells, limit) + 1)
+
+
+@dataclass(frozen=True)
+class CodeBand:
+    """Codes of the cells of some block rows, in units of 1/4 level, for blocks of n samples."""
+
+    n: int
+    codes: NDArray[np.int32]
+    """(rows + 1, columns + 1, C)."""
+    rows: Span
+    """Block rows that are only surroundings, above and below."""
+    columns: Span
+    """Block columns that are only surroundings, left and right."""
+
+
+@dataclass
+class Picture:
+    """An opened file with its model: produces planes. `tolerate` replaces damaged tiles by mid-grey and
+    lists them in `damaged`; otherwise DamagedTileError is raised."""
+
+    reader: Reader
+    model: DecoderModel
+    tolerate: bool = False
+    damaged: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        header = self.reader.header
+        self.layout = Layout(header, self.model.dictionary.cell)
+        if len(header.params) != 2:
+            raise FormatError(
+                f"the codec's parameters have {len(header.params)} bytes, not 2: the file is damaged"
+            )
+        self.units = int.from_bytes(header.params, "little")
+        if self.units == 0:
+            raise FormatError("the quantiser step is zero: the file is damaged")
+        self.level = level_of(self.units)
+        self.multipliers = multipliers(self.units, self.model.gains).astype(np.int32)
+        self.grey = header.channels <= 2
+        self.active = self.model.luma if self.grey else np.ones_like(self.model.luma)
+        self.plane_count = 1 if self.grey else 3
+
+    def slices_for(self, n: int) -> int:
+        """Slices that matter when cells are n samples wide: those with about the lowest n x n frequencies."""
+        count = len(self.model.prior.slices)
+        return min(count, max(1, int(n - 1).bit_length())) if n < self.model.dictionary.cell else count
+
+    def tile_codes(self, row: int, column: int, slices: int) -> NDArray[np.int32]:
+        """Codes (rows, columns, C) of one tile as whole numbers of 1/4 level."""
+        (top, bottom), (left, right) = self.layout.tile_span(row, False), self.layout.tile_span(column, True)
+        index = row * self.reader.header.tiles_across + column
+        shape = (bottom - top, right - left)
+        try:
+            _, coded = split_tile(self.reader.tile(index), self.reader.header.channels)
+            return self._decode_tile(coded, shape, slices)
+        except DamagedTileError:
+            if not self.tolerate:
+                raise
+        except FormatError as error:
+            if not self.tolerate:
+                raise DamagedTileError(index, str(error)) from error
+        if index not in self.damaged:
+            self.damaged.append(index)
+        return np.zeros((*shape, self.model.dictionary.channel_count), np.int32)
+
+    def _decode_tile(self, coded: memoryview, shape: tuple[int, int], slices: int) -> NDArray[np.int32]:
+        decoder = Decoder(coded, self.model.prior.tables)
+
+        def fetch(tables: NDArray[np.uint8]) -> NDArray[np.int32]:
+            return decoder.decode(tables.ravel()).reshape(tables.shape)
+
+        codes = self.model.prior.decode(fetch, *shape, self.level, self.active, slices)
+        if slices == len(self.model.prior.slices):
+            decoder.finish()
+        codes *= self.multipliers
+        return codes
+
+    def cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
+        """Codes of cell rows first .. last - 1, columns left .. right - 1, one row of tiles at a time."""
+        for row in self.layout.tiles_of(first, last, False):
+            top, bottom = self.layout.tile_span(row, False)
+            keep = slice(max(first - top, 0), min(last, bottom) - top)
+            parts = []
+            for column in self.layout.tiles_of(left, right, True):
+                start, stop = self.layout.tile_span(column, True)
+                tile = self.tile_codes(row, column, slices)
+                parts.append(tile[keep, max(left - start, 0) : min(right, stop) - start])
+            yield np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+    def code_bands(
+        self, n: int, rows: Span, columns: Span, margin: int, least: int = MIN_BAND
+    ) -> Iterator[CodeBand]:
+        """Codes for the block rows and columns first .. last - 1, a band of at least `least` block rows at a
+        time, each with the cells of `margin` more blocks on every side that has them."""
+        tall, wide = (
+            _extend(rows, margin, self.layout.block_rows),
+            _extend(columns, margin, self.layout.block_columns),
+        )
+        height = max(least, BAND_CELLS // (wide[1] - wide[0] + 1))
+        tall_cells = min(self.layout.tile_cells, self.layout.block_rows) + 1
+        size = 4 * tall_cells * (wide[1] - wide[0] + 1) * self.model.dictionary.channel_count
+        if size > MAX_CODE_BYTES:
+            raise LimitError(f"a row of tiles takes {size / 2**30:.0f} GiB to decode: decode narrower regions")
+        held: NDArray[np.int32] | None = None
+        top, first = tall[0], rows[0]
+        for codes in self.cell_rows(tall[0], tall[1] + 1, wide[0], wide[1] + 1, self.slices_for(n)):
+            held = codes if held is None else np.concatenate([held, codes])
+            reached = top + len(held) - 1
+            while first < rows[1]:
+                last = min(first + height, rows[1])
+                above, below = max(first - margin, tall[0]), min(last + margin, tall[1])
+                if below > reached:
+                    break
+                band = held[above - top : below + 1 - top]
+                yield CodeBand(
+                    n, band, (first - above, below - last), (columns[0] - wide[0], wide[1] - columns[1])
+                )
+                first = last
+            keep = max(first - margin, tall[0]) - top
+            held, top = held[keep:].copy(), top + keep
+
+    def planes(self, band: CodeBand, margin: int = 0) -> Planes:
+        """Planes (P, h, w) of a band, whole numbers in 1/16 level, `margin` pixels of surroundings included;
+        where the picture ends, its outermost pixels are repeated."""
+        rows, columns, n = band.codes.shape[0] - 1, band.codes.shape[1] - 1, band.n
+        planes = np.empty((self.plane_count, rows * n, columns * n), np.float32)
+        for plane in range(self.plane_count):
+            blocks = to_levels(self.model.dictionary.synthesise(plane, band.codes, n))
+            np.clip(blocks, -PLANE_LIMIT, PLANE_LIMIT, out=blocks)
+            planes[plane].reshape(rows, n, columns, n)[...] = blocks.reshape(rows, columns, n, n).transpose(
+                0, 2, 1, 3
+            )
+        if not margin:
+            return planes
+        (above, below), (left, right) = band.rows, band.columns
+        spare = [(above * n, below * n), (left * n, right * n)]
+        cut = tuple(
+            slice(max(a - margin, 0), size - max(b - margin, 0))
+            for (a, b), size in zip(spare, planes.shape[1:], strict=True)
+        )
+        pads = [(0, 0), *((max(margin - a, 0), max(margin - b, 0)) for a, b in spare)]
+        return np.pad(planes[:, *cut], pads, mode="edge")
+
+    @property
+    def restoration_margin(self) -> int:
+        """Pixels of surroundings that the restoration of this picture needs; 0 if it has none."""
+        if self.model.restoration is None or (self.grey and not self.model.restores_grey):
+            return 0
+        return self.model.restoration.margin
+
+    def finishing_margin(self, doublings: int) -> int:
+        """Pixels of surroundings for `restored` with so many doublings."""
+        enlargement = self.model.enlargement
+        reach = enlargement.margin if enlargement else 0
+        # A doubling looks at pixels that are half as large as those before it; planes have even sizes.
+        return self.restoration_margin + sum(-(-reach // 2**d) + 1 & ~1 for d in range(doublings))
+
+    def restored(self, band: CodeBand, doublings: int = 0) -> Planes:
+        """Planes of a band whose margin covers `finishing_margin`, corrected and doubled in size so many times:
+        (P, 2^d h, 2^d w)."""
+        left = self.finishing_margin(doublings)
+        window = self.planes(band, left)
+        if self.grey and left:
+            window = np.concatenate([window, np.zeros_like(window), np.zeros_like(window)])
+        if self.restoration_margin and self.model.restoration:
+            window = self.model.restoration.correct(window, self.level)
+        left -= self.restoration_margin
+        for _ in range(doublings):
+            assert self.model.enlargement is not None
+            window = self.model.enlargement.enlarge(window, self.level)
+            left = 2 * (left - self.model.enlargement.margin)
+        inner = slice(left, -left or None)
+        return window[: self.plane_count, inner, inner]
+
+
+def _extend(span: Span, margin: int, limit: int) -> Span:
+    return max(span[0] - margin, 0), min(span[1] + margin, limit)
+
+
+def split_tile(payload: memoryview, channels: int) -> tuple[memoryview, memoryview]:
+    """Split a tile into its packed alpha plane (empty where there is none) and its coded symbols.
+
+    Raises FormatError if the length of the alpha plane does not fit.
+    """
+    if channels in (1, 3):
+        return payload[:0], payload
+    length, start = varint.unpack(payload, 0)
+    if start + length > len(payload):
+        raise FormatError("the alpha plane of a tile is longer than the tile: the file is damaged")
+    return payload[start : start + length], payload[start + length :]

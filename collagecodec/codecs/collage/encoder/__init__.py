@@ -1,0 +1,1 @@
+"""From pixels to the symbols of the codec `collage`: analysis, hypernetwork, refinement."""

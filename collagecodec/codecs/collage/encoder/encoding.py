@@ -1,0 +1,168 @@
+"""Encoding a picture at one quantiser step: codes to symbols to tiles to bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream import varint
+from bitstream.container import CODEC_IDS, Header, write_to
+from bitstream.entropy import encode as encode_symbols
+from collagecodec.codecs.collage.alpha import pack_alpha
+from collagecodec.codecs.collage.decoder import Layout
+from collagecodec.codecs.collage.encoder.analysis import EncoderModel, Part, Patch, patches
+from collagecodec.codecs.collage.model import DecoderModel
+from collagecodec.codecs.collage.quantiser import CODE_UNIT, level_of, multipliers
+from collagecodec.errors import MissingLibraryError
+from collagecodec.sampling.threads import single_threaded_libraries
+
+if TYPE_CHECKING:
+    from collagecodec.codecs.collage.encoder.refinement import Refiner
+
+TILE = 1024
+"""Side of a tile in pixels."""
+REFINEMENTS = {
+    2: (0, 2), 3: (0, 5), 4: (16, 3), 5: (32, 4), 6: (60, 5), 7: (120, 6), 8: (240, 8), 9: (500, 10),
+}  # fmt: skip
+"""Updates of annealing and rounds of single changes at every effort that has them."""
+HALO = 2
+"""Cells around a tile that its refinement sees: their atoms reach into the pixels of the tile's."""
+CACHED_PIXELS = 2**24
+"""Pictures of up to this many pixels keep their planes and linear codes between two steps."""
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A tile and the cells around it: what a refinement sees."""
+
+    codes: NDArray[np.float32]
+    """Before rounding, (R, S, C); only those in `own` are to be changed."""
+    own: tuple[slice, slice]
+    target: NDArray[np.float32]
+    """The picture below the window as luma and chroma centred on 0, (h, w, 3), h <= n (R - 1), w <= n (S - 1)."""
+
+
+class Source(Protocol):
+    """The part of `collagecodec.io.Source` that encoding uses."""
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def height(self) -> int: ...  # noqa: D102
+    @property
+    def channels(self) -> int: ...  # noqa: D102
+    @property
+    def metadata(self) -> Mapping[str, bytes]: ...  # noqa: D102
+
+    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Rows start .. stop - 1, (h, width, channels)."""
+
+
+class PictureEncoder:
+    """One picture, one model: encodes at any step.
+
+    `effort` 0 leaves the hypernetwork out, 2..9 refine what it gives, which raises MissingLibraryError where
+    PyTorch is not installed.
+    """
+
+    def __init__(
+        self, source: Source, model: EncoderModel, effort: int, progress: Progress | None = None
+    ) -> None:
+        self.source, self.model, self.effort = source, model, effort
+        self.progress = progress or (lambda _: None)
+        tiled = max(source.width, source.height) > TILE
+        self.header = Header(
+            codec=CODEC_IDS["collage"],
+            width=source.width,
+            height=source.height,
+            channels=source.channels,
+            tile_size=TILE if tiled else 0,
+            fingerprint=bytes.fromhex(model.decoder.fingerprint),
+            params=b"\0\0",
+        )
+        self.layout = Layout(self.header, model.decoder.dictionary.cell)
+        self.keep = source.width * source.height <= CACHED_PIXELS
+        self._kept: list[Patch] = []
+        self._alpha: list[bytes] = []
+
+    def _patches(self) -> Iterable[Patch]:
+        if self._kept:
+            return self._kept
+        found = patches(self.model, self.layout, self.source)
+        if self.keep:
+            self._kept = list(found)
+            return self._kept
+        return found
+
+    def _alpha_of(self, tile: int) -> bytes:
+        """The packed alpha plane of a tile; packed once, since it does not depend on the step."""
+        if not self._alpha:
+            for index in range(self.header.tile_count):
+                x, y, w, h = self.header.tile_box(index)
+                self._alpha.append(pack_alpha(self.source.rows(y, y + h)[:, x : x + w, -1].copy()))
+        return self._alpha[tile]
+
+    def tiles(self, units: int) -> Iterator[bytes]:
+        """Payloads of all tiles at a stored step."""
+        decoder: DecoderModel = self.model.decoder
+        steps = (multipliers(units, decoder.gains) / CODE_UNIT).astype(np.float32)
+        level = level_of(units)
+        active = decoder.luma if self.header.channels <= 2 else np.ones_like(decoder.luma)
+        with_alpha = self.header.channels in (2, 4)
+        refiner = _refiner(decoder, units, active) if self.effort in REFINEMENTS else None
+        for patch in self._patches():
+            found = self.model.codes(patch, steps, math.log2(units) / 2, self.effort == 0)
+            for part in patch.parts:
+                wanted = np.rint(found[part.rows, part.columns]).astype(np.int32)
+                if refiner:
+                    window, amount = self._window(patch, part, found), REFINEMENTS[self.effort]
+                    wanted = refiner.refine(window, *amount, self._share_of(part.tile))
+                    # The tiles that come later see what this one has become.
+                    found[part.rows, part.columns] = wanted
+                _, passes = decoder.prior.encode(wanted, level, active)
+                coded = encode_symbols([(s.ravel(), t.ravel()) for s, t in passes], decoder.prior.tables)
+                alpha = self._alpha_of(part.tile) if with_alpha else b""
+                yield (varint.pack(len(alpha)) + alpha + coded) if with_alpha else coded
+                self.progress((part.tile + 1) / self.header.tile_count)
+
+    def _share_of(self, tile: int) -> Progress:
+        return lambda share: self.progress((tile + share) / self.header.tile_count)
+
+    def _window(self, patch: Patch, part: Part, codes: NDArray[np.float32]) -> Window:
+        """A tile with the cells around it that the patch has, and the picture below them."""
+        n, spans, insides, targets = self.layout.cell, [], [], []
+        tiles = divmod(part.tile, self.header.tiles_across)
+        sizes = (self.header.height, self.header.width)
+        for axis, own in enumerate((part.rows, part.columns)):
+            first, last = max(own.start - HALO, 0), min(own.stop + HALO, codes.shape[axis])
+            top = self.layout.tile_span(tiles[axis], axis == 1)[0] - own.start + first
+            length = min(n * (last - first - 1), sizes[axis] - n * top)
+            spans.append(slice(first, last))
+            insides.append(slice(own.start - first, own.stop - first))
+            targets.append(slice(n * (first + 1), n * (first + 1) + length))
+        return Window(codes[tuple(spans)], (insides[0], insides[1]), patch.framed[tuple(targets)])
+
+    def encode(self, units: int, metadata: Mapping[str, bytes]) -> bytes:
+        """The whole file at a stored step."""
+        header = Header(**{**self.header.__dict__, "params": units.to_bytes(2, "little")})
+        stream = io.BytesIO()
+        with single_threaded_libraries():
+            write_to(stream, header, self.tiles(units), metadata)
+        return stream.getvalue()
+
+
+def _refiner(decoder: DecoderModel, units: int, active: NDArray[np.bool_]) -> Refiner:
+    try:
+        from collagecodec.codecs.collage.encoder.refinement import Refiner
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            f"an effort above 1 needs PyTorch ({error}): pip install 'collagecodec[train]', or use effort 1"
+        ) from error
+    return Refiner(decoder, units, active)

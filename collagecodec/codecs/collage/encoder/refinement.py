@@ -1,0 +1,117 @@
+"""Refinement: the codes of one picture, improved by descent on its own rate and distortion (effort 2 and above).
+
+First the codes are moved as real numbers while their rounding is annealed from random to certain: stochastic
+Gumbel annealing (Yang, Bamler & Mandt 2020, "Improving Inference for Neural Image Compression", section 3.2).
+Then, rounded, they are changed one step at a time where that is estimated to lower J, as rate-distortion
+optimised quantisation does. Decoders are not concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collagecodec.codecs.collage.encoder.encoding import Window
+from collagecodec.codecs.collage.encoder.objective import Objective, Rate, Region
+from collagecodec.codecs.collage.model import DecoderModel
+
+SHARE = 0.5
+"""Share of the proposed changes that a round makes: changes of neighbours do not know of each other."""
+LEAST_GAIN = 0.02
+"""Bits that a change must be worth."""
+HOT, COLD = 0.5, 0.1
+"""First and last temperature of the annealing."""
+PACE, PACE_UPDATES = 0.02, 60
+"""Learning rate (quantiser steps an update) of an annealing of so many updates; it falls with their root."""
+EDGE = 1e-4
+"""Distance from whole numbers at which the annealing's logits are cut off."""
+
+Progress = Callable[[float], None]
+
+
+class Refiner:
+    """Refines windows of one picture at one stored step. `active` (C,) says which channels are coded."""
+
+    def __init__(self, decoder: DecoderModel, units: int, active: NDArray[np.bool_]) -> None:
+        self.objective = Objective(decoder, units, active)
+        self.curvature = self.objective.curvature()
+
+    def refine(self, window: Window, updates: int, rounds: int, progress: Progress) -> NDArray[np.int32]:
+        """The window's own codes, whole, after `updates` of annealing and `rounds` of single changes:
+        (r, s, C) int32. Never worse in J than the codes that came in, rounded."""
+        codes = torch.from_numpy(window.codes).permute(2, 0, 1)[None].contiguous()
+        target = torch.from_numpy(np.ascontiguousarray(window.target)).permute(2, 0, 1)[None]
+        region = Region((slice(None), slice(None), *window.own), target)
+        whole, total = torch.round(codes), updates + rounds + 1
+        draw = torch.Generator().manual_seed(0)
+        best, lowest = whole[region.own].clone(), float("inf")
+        if updates:
+            lowest = self._proposal(whole, region)[0]
+            start = codes[region.own].clone()
+            whole[region.own] = self._annealed(whole, start, region, updates, draw, lambda n: progress(n / total))
+        for number in range(rounds + 1):
+            cost, proposal = self._proposal(whole, region)
+            if cost < lowest:
+                best, lowest = whole[region.own].clone(), cost
+            if number < rounds:
+                whole[region.own] += proposal * (torch.rand(proposal.shape, generator=draw) < SHARE)
+            progress((updates + number + 1) / total)
+        return best[0].permute(1, 2, 0).numpy().astype(np.int32)
+
+    def _annealed(
+        self,
+        codes: Tensor,
+        start: Tensor,
+        region: Region,
+        updates: int,
+        draw: torch.Generator,
+        progress: Progress,
+    ) -> Tensor:
+        """The region's own codes, moved from `start` and rounded; the other codes stay as they are."""
+        moving = (start * self.objective.active).requires_grad_()
+        rate = PACE * min(1.0, (PACE_UPDATES / updates) ** 0.5)
+        optimiser = torch.optim.Adam([moving], lr=rate)
+        codes = codes.clone()
+        for number in range(updates):
+            soft = soft_rounded(moving, HOT * (COLD / HOT) ** (number / updates), draw) * self.objective.active
+            codes[region.own] = soft.detach()
+            _, slope = self.objective.derivative(codes, region)
+            optimiser.zero_grad()
+            soft.backward(slope)  # type: ignore[no-untyped-call]
+            optimiser.step()
+            progress(number + 1)
+        return torch.round(moving.detach())
+
+    def _proposal(self, codes: Tensor, region: Region) -> tuple[float, Tensor]:
+        """J of whole codes and the change, -1, 0 or +1, that is proposed for each of the region's own.
+
+        The estimate of a change has four parts: the symbol's own bits, exactly; those of the symbols whose
+        tables and predictions depend on it, to first order; the error, to first order; the curvature.
+        """
+        error, by_error = self.objective.distortion(codes, region.target)
+        rate = Rate(self.objective, codes[region.own])
+        slope = by_error[region.own] + rate.by_code
+        gain, proposal = torch.full_like(slope, -LEAST_GAIN), torch.zeros_like(slope)
+        for change in (-1.0, 1.0):
+            estimate = rate.difference(change) + slope * change + 0.5 * self.curvature
+            better = (estimate < gain) & self.objective.active
+            gain = torch.where(better, estimate, gain)
+            proposal = torch.where(better, change, proposal)
+        return rate.total + error, proposal
+
+
+def soft_rounded(values: Tensor, temperature: float, draw: torch.Generator) -> Tensor:
+    """Values drawn between the whole numbers below and above, ever nearer to one of them as it gets colder.
+
+    The weights of the two are a Gumbel softmax of -atanh(distance) / temperature (Yang et al., equation 5).
+    """
+    below = torch.floor(values.detach())
+    share = (values - below).clamp(EDGE, 1 - EDGE)
+    logits = torch.stack([-torch.atanh(share), -torch.atanh(1 - share)]) / temperature
+    noise = torch.rand(logits.shape, generator=draw).clamp(1e-9, 1 - 1e-7)
+    gumbel = -torch.log(-torch.log(noise))
+    return below + torch.softmax((logits + gumbel) / temperature, 0)[1]

@@ -1,0 +1,101 @@
+"""The decoder of the codec `collage` as an object: assembled from the arrays of its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream.entropy import Tables
+from collagecodec.codecs.collage.dictionary import Dictionary, Plane
+from collagecodec.codecs.collage.enlargement import Enlargement
+from collagecodec.codecs.collage.integers import IntegerLayer
+from collagecodec.codecs.collage.prior import PassNetwork, Predictor, Prior, PriorSlice
+from collagecodec.codecs.collage.restoration import Restoration
+from collagecodec.codecs.models import Tensors, find_decoder, read_tensors
+
+
+@dataclass(frozen=True)
+class DecoderModel:
+    """A model as a decoder uses it."""
+
+    name: str
+    fingerprint: str
+    dictionary: Dictionary
+    gains: NDArray[np.int64]
+    """Gain of every channel in 1/4096ths, (C,)."""
+    prior: Prior
+    restoration: Restoration | None
+    enlargement: Enlargement | None
+    restores_grey: bool
+    """Whether grey pictures are restored too, with chroma of zero."""
+    luma: NDArray[np.bool_]
+    """Which channels belong to the luma plane, (C,): the only ones that a grey picture codes."""
+
+
+@lru_cache(maxsize=4)
+def load_decoder(fingerprint: str) -> DecoderModel:
+    """Read a decoder by fingerprint; kept in memory afterwards."""
+    path = find_decoder(fingerprint)
+    return build_decoder(read_tensors(path), path.parent.name, fingerprint)
+
+
+def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel:
+    """Assemble a decoder from its arrays (`models/README.md` lists them)."""
+    planes = tuple(
+        Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp)) for p in range(3)
+    )
+    cell = round((planes[0].atoms.shape[1] / 4) ** 0.5)
+    channels = sum(len(p.channels) for p in planes)
+    luma = np.zeros(channels, bool)
+    luma[planes[0].channels] = True
+    restoration, enlargement = _layers(tensors, "restoration"), _layers(tensors, "enlargement")
+    return DecoderModel(
+        name=name,
+        fingerprint=fingerprint,
+        dictionary=Dictionary(cell, planes),
+        gains=tensors["gains"].astype(np.int64),
+        prior=_prior(tensors),
+        restoration=Restoration(restoration) if restoration else None,
+        enlargement=Enlargement(enlargement) if enlargement else None,
+        restores_grey="restores_grey" in tensors,
+        luma=luma,
+    )
+
+
+def _layers(tensors: Tensors, name: str) -> tuple[IntegerLayer, ...]:
+    depth = sum(key.startswith(f"{name}.") and key.endswith(".weight") for key in tensors)
+    return tuple(_layer(tensors, f"{name}.{i}") for i in range(depth))
+
+
+def _layer(tensors: Tensors, name: str) -> IntegerLayer:
+    layer = IntegerLayer(
+        weight=np.ascontiguousarray(tensors[f"{name}.weight"], np.float32),
+        bias=tensors[f"{name}.bias"].astype(np.float32),
+        slope=tensors[f"{name}.slope"].astype(np.float32),
+        shift=int(tensors[f"{name}.shift"][0]),
+    )
+    layer.check_exact(128)
+    return layer
+
+
+def _prior(tensors: Tensors) -> Prior:
+    bounds = [int(b) for b in tensors["slices"]]
+    slices = []
+    for index, (first, last) in enumerate(pairwise(bounds)):
+        networks = tuple(
+            PassNetwork(*(_layer(tensors, f"prior.{index}.{number}.{part}") for part in ("near", "mix", "out")))
+            for number in range(2 if index else 3)
+        )
+        before = _layer(tensors, f"prior.{index}.before") if index else None
+        slices.append(PriorSlice(first, last, before, _layer(tensors, f"prior.{index}.own"), networks))
+    predictor = Predictor(
+        left=tensors["predict.left"].astype(np.int64),
+        diagonal=tensors["predict.diagonal"].astype(np.float64),
+        direct=tensors["predict.direct"].astype(np.float64),
+    )
+    counts = np.split(tensors["tables.counts"].astype(np.int64), np.cumsum(tensors["tables.sizes"])[:-1])
+    return Prior(tuple(slices), predictor, tensors["magnitudes"].astype(np.float32), Tables(counts))

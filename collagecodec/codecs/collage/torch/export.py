@@ -1,0 +1,154 @@
+"""From a trained network to the files of a model: whole numbers for the decoder, half floats for the encoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from torch import Tensor
+
+from collagecodec.codecs.collage.dictionary import ATOM_UNIT
+from collagecodec.codecs.collage.model import build_decoder
+from collagecodec.codecs.collage.torch.convolution import CORRECTION_RANGE, CORRECTION_STEPS, PlaneNetwork
+from collagecodec.codecs.collage.torch.integers import ACTIVATION_STEPS, IntegerLayer, LevelLine
+from collagecodec.codecs.collage.torch.network import CollageNetwork
+from collagecodec.codecs.collage.torch.prior import FIRST_SCALE, SCALE_RATIO, TABLES
+from collagecodec.codecs.models import fingerprint_of
+
+Arrays = dict[str, NDArray[np.generic]]
+MAX_RADIUS = 1023
+PSEUDO_COUNT = 300.0
+"""Weight of the Laplace distribution beside the measured counts of a table."""
+COUNT_TOTAL = 2**20
+
+
+def layer_arrays(name: str, layer: IntegerLayer, line: LevelLine | None, shift: int) -> Arrays:
+    """One layer as the decoder reads it: weight (taps * inputs, outputs) int8, bias and slope int32, shift."""
+    weight = layer.integer_weight().permute(2, 3, 1, 0).reshape(-1, layer.weight.shape[0])
+    slope = line.integer_slope() if line else torch.zeros_like(layer.bias)
+    return {
+        f"{name}.weight": weight.to(torch.int8).numpy(),
+        f"{name}.bias": layer.integer_bias().to(torch.int32).numpy(),
+        f"{name}.slope": slope.to(torch.int32).numpy(),
+        f"{name}.shift": np.array([shift], np.int32),
+    }
+
+
+def prior_arrays(network: CollageNetwork) -> Arrays:
+    """All networks of the prior; output layers round to whole table numbers."""
+    prior = network.prior
+    arrays: Arrays = {"slices": np.array(prior.slices, np.int32)}
+    for index in range(len(prior.slices) - 1):
+        before, own = prior.embed_before[index], prior.embed_own[index]
+        if isinstance(before, IntegerLayer):
+            arrays |= layer_arrays(f"prior.{index}.before", before, None, before.shift)
+        assert isinstance(own, IntegerLayer)
+        arrays |= layer_arrays(f"prior.{index}.own", own, None, own.shift)
+        for number, part in enumerate(prior.networks(index)):
+            name = f"prior.{index}.{number}"
+            arrays |= layer_arrays(f"{name}.near", part.near, None, part.near.shift)
+            arrays |= layer_arrays(f"{name}.mix", part.mix, None, part.mix.shift)
+            index_shift = part.out.shift + int(math.log2(ACTIVATION_STEPS))
+            arrays |= layer_arrays(f"{name}.out", part.out, part.line, index_shift)
+    left, diagonal, direct = (w.to(torch.int16).numpy() for w in prior.weights_of_means())
+    arrays |= {"predict.left": left, "predict.diagonal": diagonal.T.copy(), "predict.direct": direct.T.copy()}
+    magnitudes = np.floor(ACTIVATION_STEPS * np.log2(1 + np.arange(256)) + 0.5)
+    return arrays | {"magnitudes": np.minimum(magnitudes, 127).astype(np.uint8)}
+
+
+def dictionary_arrays(network: CollageNetwork) -> Arrays:
+    """Atoms and gains in 1/4096ths, and the channels of every plane."""
+    dictionary = network.dictionary
+    gains = torch.round(torch.exp(dictionary.gain) * 4096)
+    arrays: Arrays = {"gains": gains.to(torch.int32).numpy()}
+    channels = torch.split(dictionary.place, list(dictionary.atoms))
+    for plane, atoms in enumerate(dictionary.synthesis):
+        arrays[f"atoms.{plane}"] = torch.round(atoms * ATOM_UNIT).to(torch.int16).numpy()
+        arrays[f"channels.{plane}"] = channels[plane].to(torch.int32).numpy()
+    return arrays
+
+
+def plane_network_arrays(name: str, network: PlaneNetwork) -> Arrays:
+    """A restoration or an enlargement; its last layer rounds to 1/16 level."""
+    arrays: Arrays = {}
+    hidden = network.hidden()
+    for index, (layer, line) in enumerate(hidden):
+        arrays |= layer_arrays(f"{name}.{index}", layer, line, layer.shift)
+    steps = int(math.log2(CORRECTION_RANGE * CORRECTION_STEPS / ACTIVATION_STEPS))
+    return arrays | layer_arrays(f"{name}.{len(hidden)}", network.out, None, network.out.shift - steps)
+
+
+def laplace_table(table: int) -> NDArray[np.float64]:
+    """Probabilities of a table's values -L..L and of everything beyond, by the Laplace distribution."""
+    scale = FIRST_SCALE * SCALE_RATIO**table
+    radius = min(math.ceil(7 * scale) + 2, MAX_RADIUS)
+    value = np.abs(np.arange(-radius, radius + 1))
+    chance = np.exp(-(value - 0.5) / scale) * -np.expm1(-1 / scale) / 2
+    chance[radius] = -np.expm1(-0.5 / scale)
+    return np.append(chance, np.exp(-(radius + 0.5) / scale))
+
+
+@torch.no_grad()
+def count_tables(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]]) -> list[NDArray[np.int64]]:
+    """Counts of every table from what the network codes on (pictures, steps) batches, made symmetric."""
+    totals = [np.zeros(laplace_table(t).size) for t in range(TABLES)]
+    for rgb, step in batches:
+        outcome = network(rgb, step)
+        tables = torch.floor(outcome.positions + 0.5).clamp(0, TABLES - 1).to(torch.int64).numpy().ravel()
+        symbols = outcome.symbols.to(torch.int64).numpy().ravel()
+        for table in np.unique(tables):
+            values, size = symbols[tables == table], totals[table].size
+            radius = (size - 2) // 2
+            column = np.where(np.abs(values) > radius, size - 1, values + radius)
+            totals[table] += np.bincount(column, minlength=size)
+    counts = []
+    for table, total in enumerate(totals):
+        total[:-1] = (total[:-1] + total[-2::-1]) / 2
+        mixed = total + PSEUDO_COUNT * laplace_table(table)
+        counts.append(np.maximum(1, np.round(mixed / mixed.sum() * COUNT_TOTAL)).astype(np.int64))
+    return counts
+
+
+def decoder_arrays(network: CollageNetwork, counts: list[NDArray[np.int64]]) -> Arrays:
+    """Everything in the decoder file."""
+    return {
+        **dictionary_arrays(network),
+        **prior_arrays(network),
+        **plane_network_arrays("restoration", network.restoration),
+        **plane_network_arrays("enlargement", network.enlargement),
+        "restores_grey": np.ones(1, np.uint8),
+        "tables.counts": np.concatenate(counts).astype(np.int32),
+        "tables.sizes": np.array([len(c) for c in counts], np.int32),
+    }
+
+
+def encoder_arrays(network: CollageNetwork) -> Arrays:
+    """Everything in the encoder file: analysis matrices in single, the hypernetwork in half precision."""
+    arrays: Arrays = {f"analysis.{p}": a.numpy() for p, a in enumerate(network.dictionary.analysis)}
+    state = network.hypernetwork.state_dict()
+    return arrays | {f"hypernetwork.{name}": value.to(torch.float16).numpy() for name, value in state.items()}
+
+
+@torch.no_grad()
+def export(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]], name: str, folder: Path) -> str:
+    """Write the decoder and encoder files of a model and return the fingerprint; earlier encoders go.
+
+    Raises ValueError if a layer could leave the range in which the decoder's arithmetic is exact.
+    """
+    network = network.cpu().eval()
+    arrays = decoder_arrays(network, count_tables(network, batches))
+    build_decoder(arrays, name, "")
+    data = save({key: np.ascontiguousarray(value) for key, value in sorted(arrays.items())})
+    fingerprint = fingerprint_of(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("encoder-*.safetensors"):
+        old.unlink()
+    (folder / f"decoder-{fingerprint}.safetensors").write_bytes(data)
+    encoder = {key: np.ascontiguousarray(value) for key, value in sorted(encoder_arrays(network).items())}
+    (folder / f"encoder-{fingerprint}.safetensors").write_bytes(save(encoder))
+    return fingerprint

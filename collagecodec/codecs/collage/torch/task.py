@@ -1,0 +1,83 @@
+"""Training task of the production codec."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from collagecodec.codecs.collage.torch.initialise import initialise
+from collagecodec.codecs.collage.torch.network import CollageNetwork
+from collagecodec.codecs.collage.torch.transform import rgb_from_ycc, ycc_from_rgb
+from collagecodec.training.config import Recipe, Stage
+from collagecodec.training.data import Crops
+
+
+class CollageTask:
+    """Rate-distortion training over all rates at once.
+
+    Loss of a crop at quantiser step s: (bits per pixel + trade_off / s^2 * MSE) * s / 64. The last factor
+    evens out what the rates weigh, since fine steps cost many more bits than coarse ones. A stage may train
+    on `steps` of its own, and make every `grey_every`-th crop grey.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        rate = recipe.options["rate"]
+        self.steps: list[float] = rate["steps"]
+        self.trade_off = float(rate["trade_off"])
+        self.seed = recipe.seed
+        torch.manual_seed(self.seed)
+        self.network = CollageNetwork()
+
+    def prepare(self, crops: Crops) -> None:
+        """Measure scales and predictions on three batches."""
+        initialise(self.network, torch.cat([crops.at(i).float() for i in range(3)]))
+
+    def enter(self, stage: Stage) -> None:
+        """Grow the restoration to a stage's `restoration = [width, depth]`."""
+        if "restoration" in stage.options:
+            torch.manual_seed(self.seed)
+            self.network.restoration = self.network.restoration.grown(*stage.options["restoration"])
+
+    def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
+        """See the class; figures are means over the batch: bpp as coded, MSE as PSNR in dB."""
+        rgb = batch.float()
+        every = stage.options.get("grey_every", 0)
+        if every:
+            grey = ycc_from_rgb(rgb[::every])[:, :1].round() + 128
+            rgb = torch.cat([rgb[torch.arange(len(rgb)) % every > 0], grey.expand(-1, 3, -1, -1)])
+        step = self._steps(len(rgb), stage).to(rgb.device)
+        if "enlargement" in stage.train:
+            return self._enlarging(network, rgb, step)
+        outcome = network(rgb, step, "hypernetwork" in stage.train)
+        pixels = rgb.shape[-1] * rgb.shape[-2]
+        weight = step / 64
+        hard, soft = outcome.bits / pixels, outcome.soft_bits / pixels
+        distortion = self.trade_off / step**2 * outcome.error
+        loss = ((hard + soft + distortion) * weight).mean()
+        figures = {
+            "loss": float(((hard + distortion) * weight).mean().detach()),
+            "bpp": float(hard.mean().detach()),
+            "psnr": float((10 * torch.log10(255**2 / outcome.error.detach())).mean()),
+        }
+        return loss, figures
+
+    def _steps(self, count: int, stage: Stage) -> Tensor:
+        """Quantiser steps of so many crops, drawn evenly on a logarithmic scale."""
+        finest, coarsest = stage.options.get("steps", self.steps)
+        return finest * torch.exp(torch.rand(count) * math.log(coarsest / finest))
+
+    def _enlarging(self, network: nn.Module, rgb: Tensor, step: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Loss of the enlargement alone: crops are halved by averaging, coded, decoded at twice the size.
+
+        Beside the loss the log has the gain over the kernel alone, in dB.
+        """
+        halved = torch.floor(F.avg_pool2d(rgb, 2) + 0.5)
+        large, plain = network(halved, step, enlarge=True)
+        errors = [((rgb_from_ycc(planes) - rgb) ** 2).mean((1, 2, 3)) for planes in (large, plain)]
+        psnr, before = (float((10 * torch.log10(255**2 / e.detach())).mean()) for e in errors)
+        # Every crop weighs alike, whatever its detail.
+        loss = torch.log(errors[0] + 1).mean()
+        return loss, {"loss": float(loss.detach()), "psnr": psnr, "gain": psnr - before}

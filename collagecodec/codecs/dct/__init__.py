@@ -1,0 +1,1 @@
+"""The codec `dct`: block-DCT, the collage without domain cells."""

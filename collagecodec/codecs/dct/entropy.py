@@ -1,0 +1,140 @@
+"""The coefficients of `dct` under the entropy coder.
+
+Coefficients are coded in four passes from low to high frequency. The table of each is a two-sided geometric
+distribution, chosen in the file for every channel, frequency and context; the context is how much the block
+already has (sums of magnitudes in the passes before). The mean of a block is coded as its difference to that
+of the block at its left, or above at the left edge.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream.entropy import MAX_VALUE, Decoder, encode
+from bitstream.errors import FormatError
+from collagecodec.codecs.laplace import TABLES, tables
+
+Shape = tuple[int, int, int]
+"""Blocks, channels, coefficients."""
+
+_CONTEXTS = np.array((1, 3, 7))
+"""Where the contexts 1, 2 and 3 begin."""
+_PASSES = np.array((1, 3, 6))
+"""Where the passes 1, 2 and 3 begin, in u + v of an 8x8 cell."""
+_ROUNDING = 1 / 3
+"""Added before rounding down; less than 1/2, since the smaller magnitude saves more bits than it errs."""
+
+
+class Coding(Protocol):
+    """How coefficients become bytes and come back."""
+
+    def pack(self, coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
+        """Return the bytes of coefficients (B, C, V) in 1/16 level, at a step of `units` of them."""
+
+    def unpack(self, data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.float64]:
+        """Return the quantised coefficients in 1/16 level, whole numbers of the given shape; FormatError."""
+
+
+def pack(coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
+    """See `Coding.pack`. `columns`: blocks in a row of the picture."""
+    levels = np.abs(coefficients) / units
+    threshold = np.full(levels.shape[2], _ROUNDING)
+    threshold[0] = 0.5
+    levels = np.floor(levels + threshold).clip(0, MAX_VALUE >> 4)
+    symbols = np.where(coefficients < 0, -levels, levels).astype(np.int32)
+    symbols[:, :, 0] = _differences(symbols[:, :, 0], columns)
+    chosen = _choose(symbols)
+    passes = []
+    for part, contexts in _passes(symbols):
+        indices = _indices(chosen, part, contexts)
+        passes.append((symbols[:, :, part].reshape(-1), indices.reshape(-1)))
+    side = zlib.compress(chosen.tobytes(), 9)
+    return len(side).to_bytes(2, "little") + side + encode(passes, tables())
+
+
+def unpack(data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.float64]:
+    """See `Coding.unpack`."""
+    end = 2 + int.from_bytes(data[:2], "little")
+    chosen = _side(data[2:end], shape)
+    decoder = Decoder(data[end:], tables())
+    symbols = np.zeros(shape, np.int32)
+    for part, contexts in _passes(symbols):
+        indices = _indices(chosen, part, contexts)
+        symbols[:, :, part] = decoder.decode(indices.reshape(-1)).reshape(indices.shape)
+    decoder.finish()
+    levels = symbols.astype(np.float64)
+    levels[:, :, 0] = _sums(levels[:, :, 0], columns)
+    return levels * units
+
+
+def _passes(symbols: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield for every pass its coefficients and the context of every block, int64 (B,).
+
+    Contexts are read from `symbols` when the pass is reached: a decoder fills in a pass before it asks for
+    the next.
+    """
+    cell = math.isqrt(symbols.shape[2])
+    frequency = np.sort(np.add.outer(np.arange(cell), np.arange(cell)).ravel()) * 8 // cell
+    number = np.searchsorted(_PASSES, frequency, side="right")
+    number[1:] = np.maximum(number[1:], 1)
+    before = np.zeros(symbols.shape[0], np.int64)
+    for current in range(len(_PASSES) + 1):
+        part = np.flatnonzero(number == current)
+        yield part, np.searchsorted(_CONTEXTS, before, side="right")
+        # What the means tell is of use to the next pass only: a step of brightness says little of texture.
+        found = np.abs(symbols[:, :, part]).sum((1, 2), dtype=np.int64)
+        before = found if current <= 1 else before + found
+
+
+def _indices(
+    chosen: NDArray[np.uint8], part: NDArray[np.int64], contexts: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Table of every coefficient of a pass: uint8 (B, C, len(part))."""
+    return np.ascontiguousarray(chosen[:, part][:, :, contexts].transpose(2, 0, 1))
+
+
+def _choose(symbols: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return the best table for every channel, coefficient and context: uint8 (C, V, 4)."""
+    chosen = np.zeros((*symbols.shape[1:], len(_CONTEXTS) + 1), np.uint8)
+    for part, contexts in _passes(symbols):
+        for context in range(chosen.shape[2]):
+            blocks = symbols[contexts == context]
+            if len(blocks):
+                mean = np.abs(blocks[:, :, part]).mean(0)
+                table = np.round(4 * np.log2(np.maximum(mean, 1e-9))) + 29
+                chosen[:, part, context] = np.where(mean > 0, table.clip(1, TABLES - 1), 0)
+    return chosen
+
+
+def _side(data: bytes, shape: Shape) -> NDArray[np.uint8]:
+    size = shape[1] * shape[2] * (len(_CONTEXTS) + 1)
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(data, size + 1)
+    except zlib.error as error:
+        raise FormatError(f"the choice of tables cannot be read ({error}): the file is damaged") from error
+    chosen = np.frombuffer(raw, np.uint8)
+    if chosen.size != size or not inflater.eof or inflater.unused_data or chosen.max(initial=0) >= TABLES:
+        raise FormatError("the choice of tables has another size than the picture needs: the file is damaged")
+    return chosen.reshape(shape[1], shape[2], -1)
+
+
+def _differences(means: NDArray[np.int32], columns: int) -> NDArray[np.int32]:
+    """(B, C) to differences from the left, in the first column from above."""
+    rows = means.reshape(-1, columns, means.shape[1])
+    found = np.diff(rows, axis=1, prepend=0)
+    found[:, 0] = np.diff(rows[:, 0], axis=0, prepend=0)
+    return found.reshape(means.shape).astype(np.int32)
+
+
+def _sums(differences: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
+    """Undo `_differences`."""
+    rows = differences.reshape(-1, columns, differences.shape[1]).copy()
+    rows[:, 0] = rows[:, 0].cumsum(0)
+    return rows.cumsum(1).reshape(differences.shape)

@@ -1,0 +1,94 @@
+"""The coefficients of `dct` in fixed widths, without lossless coding: zonal coding as in Poli et al. 2022.
+
+Every channel and frequency has a number of bits and a step of its own, the same in all blocks, chosen once
+for the picture: of all widths and steps the pair with the least squared error plus `step`^2 / 8 for every
+bit, about what a bit is worth to a uniform quantiser of that step (2 ln 2 times its error, step^2 / 12). A
+frequency without bits is zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream.errors import FormatError
+from bitstream.fixed_width import pack_fixed, unpack_fixed
+from collagecodec.codecs.dct.entropy import Shape
+
+_WIDTHS = range(1, 13)
+_FACTORS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Steps in quarters of the picture's step."""
+_SAMPLE = 2048
+"""Blocks that the choice is made on."""
+
+
+def pack(coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
+    """See `dct_entropy.Coding.pack`; `columns` is not needed."""
+    del columns
+    blocks = coefficients.shape[0]
+    flat = coefficients.reshape(blocks, -1)
+    means = np.round(flat.mean(0))
+    # A mean is worth its 4 bytes for the brightness of a picture only: texture has none.
+    means = means.reshape(coefficients.shape[1:])
+    means[:, 1:] = 0
+    centred = flat - means.ravel()
+    widths, factors = _choose(centred[:: max(1, blocks // _SAMPLE)], units)
+    kept = np.flatnonzero(widths)
+    symbols = _quantise(centred[:, kept], widths[kept], _steps(factors[kept], units))
+    side: bytes = (widths | factors << 4).astype(np.uint8).tobytes() + means[:, 0].astype("<i4").tobytes()
+    return side + pack_fixed(symbols.ravel(), np.tile(widths[kept], blocks))
+
+
+def unpack(data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.float64]:
+    """See `dct_entropy.Coding.unpack`."""
+    del columns
+    count, channels = shape[1] * shape[2], shape[1]
+    end = count + 4 * channels
+    if len(data) < end:
+        raise FormatError("the widths are cut off: the file is damaged")
+    side = np.frombuffer(data, np.uint8, count).astype(np.int64)
+    widths, factors = side & 15, side >> 4
+    if (factors >= len(_FACTORS)).any() or (widths > _WIDTHS[-1]).any():
+        raise FormatError("there are widths or steps that no encoder writes: the file is damaged")
+    if len(data) - end != (int(widths.sum()) * shape[0] + 7) // 8:
+        raise FormatError("the codes do not fill the file: it is damaged")
+    kept = np.flatnonzero(widths)
+    symbols = unpack_fixed(data[end:], np.tile(widths[kept], shape[0]), shape[0] * kept.size)
+    levels = np.zeros((shape[0], count))
+    steps, half = _steps(factors[kept], units), 2.0 ** (widths[kept] - 1)
+    levels[:, kept] = np.floor((symbols.reshape(shape[0], -1) - half + 0.5) * steps)
+    levels = levels.reshape(shape)
+    levels[:, :, 0] += np.frombuffer(data, "<i4", channels, count).clip(-(2**24), 2**24)
+    return levels
+
+
+def _steps(factors: NDArray[np.int64], units: int) -> NDArray[np.float64]:
+    return np.array(_FACTORS)[factors] * units / 4
+
+
+def _quantise(
+    values: NDArray[np.float64], widths: NDArray[np.int64], steps: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Numbers 0 .. 2^width - 1 of intervals of `steps` around 0."""
+    half = 2.0 ** (widths - 1)
+    return np.asarray(np.floor(values / steps).clip(-half, half - 1) + half, np.int64)
+
+
+def _choose(values: NDArray[np.float64], units: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the best width and step of every frequency: int64, (number of frequencies,) each."""
+    count = values.shape[1]
+    best = (values**2).mean(0)
+    widths, factors = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    price = units**2 / 8
+    for width in _WIDTHS:
+        # More bits cost more: what they can gain at all bounds the search.
+        open_ = np.flatnonzero(best > width * price)
+        for factor in range(len(_FACTORS)):
+            steps = _steps(np.full(open_.size, factor), units)
+            numbers = _quantise(values[:, open_], np.full(open_.size, width), steps)
+            error = values[:, open_] - (numbers - 2.0 ** (width - 1) + 0.5) * steps
+            cost = (error**2).mean(0) + width * price
+            better = cost < best[open_]
+            best[open_[better]] = cost[better]
+            widths[open_[better]], factors[open_[better]] = width, factor
+    return widths, factors

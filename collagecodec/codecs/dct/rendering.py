@@ -1,0 +1,86 @@
+"""From the coefficients of `dct` to pixels at the size that was asked for.
+
+Blocks are rendered with cells of n = 1 .. cell samples, the smallest n that is not below what was asked for.
+Sizes in between, and enlargements, are resampled in whole numbers (`collage.resample`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collagecodec.codecs.dct.atoms import Cosines
+from collagecodec.operator.blocks import BlockGrid
+from collagecodec.operator.code import Code
+from collagecodec.operator.fixed_point import iterate
+from collagecodec.operator.geometry import Geometry
+from collagecodec.operator.operator import Operator
+from collagecodec.sampling.bands import Band, resampled
+from collagecodec.sampling.colour import PLANE_UNIT, pixels_of
+from collagecodec.sampling.request import Image8, Request
+from collagecodec.sampling.resample import Axis
+from collagecodec.sampling.scales import cover, natural_cell
+
+LEVEL_UNIT = 16
+"""Coefficients are whole numbers of 1/16 level."""
+MAX_LEVEL = 2**24
+"""Coefficients are clipped to this many 1/16 levels either way, which no picture reaches: sums stay exact."""
+PLANE_LIMIT = 2**13
+"""Planes are clipped to this many 1/16 levels either way."""
+BAND_CELLS = 4096
+"""About so many blocks are rendered at a time."""
+
+Levels = NDArray[np.float64]
+
+
+def operator_of(cell: int, rows: int, columns: int, channels: int) -> Operator:
+    """The map of rows x columns blocks: all of them are the range cells of one picture."""
+    return Operator(Geometry(rows * cell, columns * cell, cell), Cosines(cell), channels)
+
+
+def code_of(levels: Levels) -> Code:
+    """The code of coefficients (blocks, channels, V) in 1/16 level: auxiliary (1, channels, blocks, V)."""
+    clipped = levels.clip(-MAX_LEVEL, MAX_LEVEL) / LEVEL_UNIT
+    return Code.without_domains(np.ascontiguousarray(clipped.transpose(1, 0, 2))[None])
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a request needs of a picture: cells of n samples, the blocks, and how they become pixels."""
+
+    grid: BlockGrid
+    n: int
+    vertical: Axis
+    horizontal: Axis
+    rows: slice
+    columns: slice
+
+    @classmethod
+    def of(cls, grid: BlockGrid, request: Request) -> View:
+        """The view of a request; ValueError and LimitError as `Request.resolve`."""
+        (x, y, w, h), (width, height) = request.resolve(grid.width, grid.height)
+        n = natural_cell(grid.size, grid.size, (w, h), (width, height))
+        vertical, rows = cover(y, h, height, n, grid.size, grid.rows)
+        horizontal, columns = cover(x, w, width, n, grid.size, grid.columns)
+        return cls(grid, n, vertical, horizontal, rows, columns)
+
+    def pixels(self, levels: Levels) -> Image8:
+        """Pixels, (H, W) or (H, W, 3), of the picture's coefficients (blocks, 1 or 3, V) in 1/16 level."""
+        bands = resampled(self._bands(levels), self.vertical, self.horizontal)
+        return np.concatenate([pixels_of(band) for band in bands])
+
+    def _bands(self, levels: Levels) -> Iterator[Band]:
+        """Planes of the view's blocks in whole 1/16 levels around 0, float32 (channels, h, w), top to bottom."""
+        grid, channels = self.grid, levels.shape[1]
+        by_row = levels.reshape(grid.rows, grid.columns, *levels.shape[1:])
+        across = self.columns.stop - self.columns.start
+        step = max(1, BAND_CELLS // across)
+        for row in range(self.rows.start, self.rows.stop, step):
+            part = by_row[row : min(row + step, self.rows.stop), self.columns]
+            operator = operator_of(grid.size, len(part), across, channels).at(Fraction(self.n, grid.size))
+            z = iterate(operator, code_of(part.reshape(-1, *levels.shape[1:])), 1)[0]
+            yield np.floor(z * PLANE_UNIT + 0.5).clip(-PLANE_LIMIT, PLANE_LIMIT).astype(np.float32)

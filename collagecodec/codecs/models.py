@@ -1,0 +1,65 @@
+"""Where the trained models are kept and how their files are read.
+
+A model is a folder with `decoder-<fingerprint>.safetensors` (everything decoding needs, integers only) and
+`encoder-<fingerprint>.safetensors`. The fingerprint is the first 8 bytes of the decoder file's SHA-256, in
+hexadecimal. Decoders of earlier versions stay in the folder, so that their files stay readable; the newest is
+the one that has an encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collagecodec.errors import ModelMismatchError
+
+SEARCH_VARIABLE = "COLLAGE_MODELS"
+Tensors = dict[str, NDArray[np.generic]]
+
+
+def search_path() -> list[Path]:
+    """Folders that hold model folders: those of $COLLAGE_MODELS, then the installed ones, then a checkout's."""
+    package = Path(__file__).resolve().parent.parent
+    own = [Path(p) for p in os.environ.get(SEARCH_VARIABLE, "").split(os.pathsep) if p]
+    return [p for p in (*own, package / "_models", package.parent / "models") if p.is_dir()]
+
+
+def current(name: str) -> tuple[Path, str]:
+    """Folder and fingerprint of a model's newest version; ModelMismatchError if it is not installed."""
+    for root in search_path():
+        for file in sorted((root / name).glob("encoder-*.safetensors")):
+            return file.parent, file.stem.removeprefix("encoder-")
+    raise ModelMismatchError(
+        f"there is no model {name!r} with an encoder; `collage models` lists those there are, "
+        f"${SEARCH_VARIABLE} adds folders to look in"
+    )
+
+
+def find_decoder(fingerprint: str) -> Path:
+    """The decoder file of a fingerprint (16 hexadecimal digits); ModelMismatchError if it is not installed."""
+    for root in search_path():
+        for file in root.glob(f"*/decoder-{fingerprint}.safetensors"):
+            return file
+    raise ModelMismatchError(
+        f"the file needs the model {fingerprint}, which is not installed: upgrade collagecodec, or put the "
+        f"model's folder below one named in ${SEARCH_VARIABLE}"
+    )
+
+
+def read_tensors(path: Path) -> Tensors:
+    """The arrays of a safetensors file whose name carries its fingerprint; ModelMismatchError if it differs."""
+    from safetensors.numpy import load
+
+    data = path.read_bytes()
+    if path.stem.startswith("decoder-") and fingerprint_of(data) != path.stem.removeprefix("decoder-"):
+        raise ModelMismatchError(f"the model file {path.name} is damaged: install it again")
+    return load(data)
+
+
+def fingerprint_of(data: bytes) -> str:
+    """First 8 bytes of the SHA-256 of a decoder file, as 16 hexadecimal digits."""
+    return hashlib.sha256(data).digest()[:8].hex()

@@ -1,0 +1,280 @@
+"""Decoder of `collage-paper`, the Neural Collage of Poli et al. 2022 on 40x40 blocks, in exact arithmetic.
+
+Each block is a collage of its own: 2 x 2 range cells of 20 x 20 samples, one domain cell (the block), V
+learned auxiliary domains that all pictures share, coefficients shared by the three channels, b for each
+channel. A block is stored as symbols of fixed width:
+
+    1 symbol         the mode, which says how many components there are, their widths and tables
+    4 symbols        the domain coefficient c of each range cell, by table
+    up to Q symbols  components y, by one table each; the others are 0
+    theta = y M + m  the 4 (V + 3) other numbers of the code: auxiliary c, then b, cell by cell
+
+All tables are whole numbers. What is computed from them are multiples of powers of two with far fewer than
+53 bits, so that float64 holds every product and every sum exactly, whatever library, thread count or order of
+summation: `c` in 2^-18, atoms in 1/4 level, pictures in 1/16 level, rounded after each application of the
+map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream.fixed_width import pack_fixed, unpack_fixed
+from collagecodec.codecs.models import find_decoder, read_tensors
+from collagecodec.errors import ModelMismatchError
+from collagecodec.operator.code import Code
+from collagecodec.operator.fixed_point import iterate
+from collagecodec.operator.geometry import Floats, Geometry, Indices
+from collagecodec.operator.operator import Operator
+
+BLOCK, CELL, CELLS, CHANNELS = 40, 20, 4, 3
+MIDDLE = 128
+"""Samples are pixel levels less this."""
+RATES = (0.13, 0.31)
+"""Bits a pixel, by the number of the rate in the file."""
+BLOCK_BITS = (208, 496)
+
+AMPLITUDE = 2**15
+"""Theta for an auxiliary coefficient of 1: it has the scale of an orthonormal transform, so large that the sum of
+|c| over the terms of a cell stays below 1 for any block."""
+OFFSET_GAIN = 20
+"""Theta for b = 1 level: the square root of the samples in a cell."""
+ATOM_UNIT, SAMPLE_UNIT, MIX_UNIT, DOMAIN_UNIT, THETA_UNIT = 4, 16, 2**14, 2**12, 8
+"""Atoms are stored in 1/4 level, pictures, levels and means in 1/16, M in 2^-14, domain coefficients in
+2^-12; theta is rounded to 1/8 before it becomes c."""
+RESAMPLE_UNIT = 2**12
+MAX_DOMAIN = 0.75
+"""Largest domain coefficient."""
+
+Tensors = Mapping[str, NDArray[np.generic]]
+Symbols = NDArray[np.integer[Any]]
+
+
+def block_geometry() -> Geometry:
+    """Range cells and domain cell of a block."""
+    return Geometry(BLOCK, BLOCK, CELL, corners=np.zeros((1, 2), np.int64), pool=BLOCK // CELL)
+
+
+def round_to(values: Floats, unit: int) -> Floats:
+    """Nearest multiples of 1 / unit, a power of two; halves go up."""
+    return np.asarray(np.floor(values * unit + 0.5) / unit)
+
+
+@lru_cache(maxsize=32)
+def exact_weights(size: int) -> Floats:
+    """`atoms.resample_matrix` from the side of a cell to `size`, rounded to 2^-12, halves up: (size, CELL).
+
+    Computed in fractions, so that no machine rounds another way.
+    """
+    weights = np.zeros((size, CELL))
+    ratio = Fraction(CELL, size)
+    for row in range(size):
+        if size <= CELL:
+            low, high = row * ratio, (row + 1) * ratio
+            cells = [(Fraction(i), Fraction(i + 1)) for i in range(CELL)]
+            exact = [max(min(high, b) - max(low, a), Fraction(0)) / ratio for a, b in cells]
+        else:
+            exact = [Fraction(0)] * CELL
+            place = (row + Fraction(1, 2)) * ratio - Fraction(1, 2)
+            for tap in range(math.floor(place) - 1, math.floor(place) + 3):
+                exact[min(max(tap, 0), CELL - 1)] += _keys(abs(place - tap))
+        weights[row] = [math.floor(w * RESAMPLE_UNIT + Fraction(1, 2)) / RESAMPLE_UNIT for w in exact]
+    return weights
+
+
+def _keys(t: Fraction) -> Fraction:
+    """The cubic convolution kernel of Keys 1981 with a = -1/2 at distance t."""
+    if t <= 1:
+        return (Fraction(3, 2) * t - Fraction(5, 2)) * t * t + 1
+    return ((-t / 2 + Fraction(5, 2)) * t - 4) * t + 2 if t < 2 else Fraction(0)
+
+
+@dataclass(frozen=True, eq=False)
+class ExactAtoms:
+    """Atoms (V, 3, 20, 20), multiples of 1/4 level, on the grid of any size."""
+
+    atoms: NDArray[np.float64]
+
+    def __call__(self, size: int) -> Floats:
+        """Atoms on size x size samples: float64 (V, 3, size, size), multiples of 1/4."""
+        if size == CELL:
+            return self.atoms
+        matrix = exact_weights(size)
+        return round_to(matrix @ self.atoms @ matrix.T, ATOM_UNIT)
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """Symbols to components: widths int64 (stored,) in bits, levels float64 (stored, longest table)."""
+
+    widths: Indices
+    levels: NDArray[np.float64]
+
+    def components(self, symbols: Symbols) -> NDArray[np.float64]:
+        """Components of symbols (B, stored), of the same shape."""
+        return self.levels[np.arange(self.widths.size), symbols]
+
+
+@dataclass(frozen=True, eq=False)
+class PaperDecoder:
+    """A model as the decoder uses it; `from_tensors` reads and checks one."""
+
+    fingerprint: str
+    auxiliary: ExactAtoms
+    domain_levels: NDArray[np.float64]
+    mixing: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    rates: tuple[tuple[Mode, ...], ...]
+    """The modes of every rate."""
+    iterations: int
+
+    @classmethod
+    def from_tensors(cls, tensors: Tensors, fingerprint: str) -> PaperDecoder:
+        """Assemble a decoder; ModelMismatchError if an array is missing or does not fit the others.
+
+        atoms          int16 (V, 3, 20, 20), 1/4 level
+        domain_levels  int32 (2^d,), 2^-12
+        mixing         int16 (Q, 4 (V + 3)), 2^-14
+        mean           int32 (4 (V + 3),), 1/16
+        widths         int32 (2, 2^m, Q), bits in each mode of a rate; unused components last, of width 0
+        levels         int32 (sum of 2^width over rates, modes and used components,), 1/16
+        iterations     int32 (1,)
+        """
+        try:
+            atoms = tensors["atoms"].astype(np.float64) / ATOM_UNIT
+            domain = tensors["domain_levels"].astype(np.float64) / DOMAIN_UNIT
+            made = cls(
+                fingerprint,
+                ExactAtoms(atoms),
+                domain,
+                tensors["mixing"].astype(np.float64) / MIX_UNIT,
+                tensors["mean"].astype(np.float64) / SAMPLE_UNIT,
+                _modes(tensors),
+                int(tensors["iterations"][0]),
+            )
+        except (KeyError, ValueError, IndexError) as error:
+            raise ModelMismatchError(
+                f"the model {fingerprint} is incomplete ({error}): install it again"
+            ) from error
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        atoms = self.auxiliary.atoms
+        width = CELLS * (len(atoms) + CHANNELS)
+        fits = (
+            atoms.shape[1:] == (CHANNELS, CELL, CELL)
+            and self.mixing.shape[1:] == self.mean.shape == (width,)
+            and self._bits_fit()
+            and float(np.abs(self.domain_levels).max()) <= MAX_DOMAIN
+            and self.iterations > 0
+        )
+        if not fits:
+            raise ModelMismatchError(f"the arrays of the model {self.fingerprint} do not fit: install it again")
+
+    def _bits_fit(self) -> bool:
+        """Whether the symbols of a block fill their bytes exactly in every mode."""
+        powers = {len(self.domain_levels): self.domain_bits, **{len(m): self.mode_bits for m in self.rates}}
+        return (
+            all(count == 2**bits for count, bits in powers.items())
+            and 1 <= self.mode_bits <= 8
+            and len(self.rates) == len(BLOCK_BITS)
+            and all(
+                int(self.symbol_bits(rate, mode).sum()) == bits
+                for rate, bits in enumerate(BLOCK_BITS)
+                for mode in range(len(self.rates[rate]))
+            )
+        )
+
+    @property
+    def domain_bits(self) -> int:
+        """Bits of a domain symbol."""
+        return len(self.domain_levels).bit_length() - 1
+
+    @property
+    def mode_bits(self) -> int:
+        """Bits of the mode of a block."""
+        return len(self.rates[0]).bit_length() - 1
+
+    def symbol_bits(self, rate: int, mode: int) -> Indices:
+        """Width of every symbol of a block of a mode, in order: int64 (1 + 4 + stored,)."""
+        lead = [self.mode_bits, *[self.domain_bits] * CELLS]
+        return np.concatenate([np.array(lead, np.int64), self.rates[rate][mode].widths])
+
+    def pack(self, symbols: Symbols, rate: int) -> bytes:
+        """Stored blocks of symbols (B, 1 + 4 + Q); what a mode does not store is left out."""
+        bits = [self.symbol_bits(rate, int(row[0])) for row in symbols]
+        stored = [row[: width.size] for row, width in zip(symbols, bits, strict=True)]
+        return pack_fixed(np.concatenate(stored), np.concatenate(bits))
+
+    def unpack(self, data: NDArray[np.uint8], rate: int) -> Symbols:
+        """Symbols (B, 1 + 4 + Q) of stored blocks, uint8 (B, bytes of a block); 0 where nothing is stored."""
+        symbols = np.zeros((len(data), 1 + CELLS + len(self.mixing)), np.int64)
+        modes = data[:, 0] & (2**self.mode_bits - 1)
+        for mode in np.unique(modes):
+            rows, bits = modes == mode, self.symbol_bits(rate, int(mode))
+            count = int(rows.sum())
+            found = unpack_fixed(data[rows].tobytes(), np.tile(bits, count), count * bits.size)
+            symbols[rows, : bits.size] = found.reshape(count, bits.size)
+        return symbols
+
+    def code(self, symbols: Symbols, rate: int) -> Code:
+        """The code (a, b, gamma) that symbols (B, 1 + 4 + Q) stand for."""
+        components = np.zeros((len(symbols), len(self.mixing)))
+        for number, mode in enumerate(self.rates[rate]):
+            rows = np.flatnonzero(symbols[:, 0] == number)
+            stored = symbols[rows, 1 + CELLS : 1 + CELLS + mode.widths.size]
+            components[rows, : mode.widths.size] = mode.components(stored)
+        theta = components @ self.mixing + self.mean
+        by_cell = theta.reshape(len(symbols), CELLS, -1)
+        atoms = len(self.auxiliary.atoms)
+        auxiliary = round_to(by_cell[..., :atoms], THETA_UNIT) / AMPLITUDE
+        offset = round_to(by_cell[..., atoms:] / OFFSET_GAIN, SAMPLE_UNIT)
+        return Code(
+            domain=self.domain_levels[symbols[:, None, 1 : 1 + CELLS, None]],
+            auxiliary=auxiliary[:, None],
+            offset=np.ascontiguousarray(offset.transpose(0, 2, 1)),
+        )
+
+    @cached_property
+    def operator(self) -> Operator:
+        """The map of a block at scale 1."""
+        return Operator(block_geometry(), self.auxiliary, CHANNELS)
+
+    def render(self, code: Code, samples: int) -> Floats:
+        """Blocks with range cells of n = `samples` a side: (B, 3, 2 n, 2 n), multiples of 1/16 around 0."""
+        operator = self.operator.at(Fraction(samples, CELL))
+        return iterate(operator, code, self.iterations, rounding=lambda z: round_to(z, SAMPLE_UNIT))
+
+
+def _modes(tensors: Tensors) -> tuple[tuple[Mode, ...], ...]:
+    """The modes of all rates; ValueError if the stored levels are not those that widths ask for."""
+    stored = tensors["levels"].astype(np.float64) / SAMPLE_UNIT
+    done, rates = 0, []
+    for rate in tensors["widths"].astype(np.int64):
+        modes = []
+        for row in rate:
+            widths = row[: int(np.count_nonzero(row))]
+            levels = np.zeros((widths.size, 2 ** int(widths.max())))
+            for component, width in enumerate(widths):
+                levels[component, : 2**width] = stored[done : done + 2**width]
+                done += 2**width
+            modes.append(Mode(widths, levels))
+        rates.append(tuple(modes))
+    if done != stored.size:
+        raise ValueError(f"{stored.size} levels are stored instead of {done}")
+    return tuple(rates)
+
+
+@lru_cache(maxsize=2)
+def load_paper(fingerprint: str) -> PaperDecoder:
+    """Read a decoder by fingerprint; ModelMismatchError if it is not installed."""
+    return PaperDecoder.from_tensors(read_tensors(find_decoder(fingerprint)), fingerprint)

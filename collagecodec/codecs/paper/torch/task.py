@@ -1,0 +1,124 @@
+"""Training task of `collage-paper`, and from a trained network to the files of the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from torch import Tensor, nn
+
+from collagecodec.codecs.models import fingerprint_of
+from collagecodec.codecs.paper.decoder import (
+    ATOM_UNIT,
+    DOMAIN_UNIT,
+    MAX_DOMAIN,
+    MIX_UNIT,
+    RATES,
+    SAMPLE_UNIT,
+    PaperDecoder,
+)
+from collagecodec.codecs.paper.torch.calibration import calibrate
+from collagecodec.codecs.paper.torch.network import ITERATIONS, PaperNetwork
+from collagecodec.codecs.paper.torch.quantiser import MODES
+from collagecodec.training.config import Recipe, Stage
+from collagecodec.training.data import Crops
+
+Arrays = dict[str, NDArray[np.generic]]
+ENCODER_PARTS = ("analysis.", "hypernetwork.", "quantiser.analysis", "quantiser.mean")
+
+
+class PaperTask:
+    """L2 training at both rates at once (Poli et al. 2022, section 4: L2 on the picture, L2 on the code).
+
+    Loss: mean over rates of MSE / 100 (8-bit units) + `loss.code` * mean of the squared numbers of the code,
+    gamma a and b.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.code_weight = float(recipe.options["loss"]["code"])
+        self.calibration_batches = int(recipe.options["calibration"]["batches"])
+        torch.manual_seed(recipe.seed)
+        self.network = PaperNetwork(int(recipe.options["dictionary"]["atoms"]))
+
+    def prepare(self, crops: Crops) -> None:
+        """Measure atoms, rotation and tables on the first crops of the first batches."""
+        calibrate(self.network, torch.cat([crops.at(i) for i in range(self.calibration_batches)]))
+
+    def enter(self, stage: Stage) -> None:
+        """Stages of this kind change nothing."""
+
+    def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
+        """See the class; figures are the PSNR of the mean error at each rate in dB and the L2 of the code."""
+        decoded, factors = network(batch.float())
+        errors = [one.error.mean() for one in decoded]
+        code = ((factors.gamma * factors.a) ** 2).mean() + (factors.b**2).mean()
+        loss = sum(errors) / (100 * len(errors)) + self.code_weight * code
+        figures = {"loss": float(loss.detach()), "code": float(code.detach())}
+        for rate, error in zip(RATES, errors, strict=True):
+            figures[f"psnr@{rate}"] = float(10 * torch.log10(255**2 / error.detach()))
+        return loss, figures
+
+
+def whole(values: Tensor, unit: int, dtype: type[np.int16 | np.int32]) -> NDArray[np.generic]:
+    """Nearest whole multiples of 1 / unit as integers; ValueError if they do not fit the type."""
+    rounded = torch.round(values.detach().double() * unit).numpy()
+    limits = np.iinfo(dtype)
+    if rounded.size and not limits.min <= rounded.min() <= rounded.max() <= limits.max:
+        raise ValueError(f"values up to {np.abs(rounded).max() / unit} do not fit {limits.dtype} in 1/{unit}")
+    return rounded.astype(dtype)
+
+
+def decoder_arrays(network: PaperNetwork) -> Arrays:
+    """Everything in the decoder file (`collage.paper.PaperDecoder.from_tensors` lists it)."""
+    quantiser = network.quantiser
+    pairs = [(rate, mode) for rate in range(len(RATES)) for mode in range(MODES)]
+    kept = max(quantiser.stored(rate, mode) for rate, mode in pairs)
+    levels = [
+        quantiser.table(rate, mode)[component, : 2**width]
+        for rate, mode in pairs
+        for component, width in enumerate(quantiser.widths[rate, mode].tolist())
+        if width
+    ]
+    domain = quantiser.domain_levels.sort().values.clamp(-MAX_DOMAIN, MAX_DOMAIN)
+    return {
+        "atoms": whole(network.dictionary(), ATOM_UNIT, np.int16),
+        "domain_levels": whole(domain, DOMAIN_UNIT, np.int32),
+        "mixing": whole(quantiser.synthesis[:kept], MIX_UNIT, np.int16),
+        "mean": whole(quantiser.mean, SAMPLE_UNIT, np.int32),
+        "widths": quantiser.widths[..., :kept].numpy().astype(np.int32),
+        "levels": whole(torch.cat(levels), SAMPLE_UNIT, np.int32),
+        "iterations": np.array([ITERATIONS], np.int32),
+    }
+
+
+def encoder_arrays(network: PaperNetwork) -> Arrays:
+    """Everything in the encoder file: linear parts in single, the convolutional one in half precision."""
+    state = network.state_dict()
+    return {
+        name: value.to(torch.float16 if name.startswith("hypernetwork.") else torch.float32).numpy()
+        for name, value in state.items()
+        if name.startswith(ENCODER_PARTS)
+    }
+
+
+@torch.no_grad()
+def export(network: PaperNetwork, folder: Path) -> str:
+    """Write the decoder and encoder files of a model and return the fingerprint; earlier encoders go.
+
+    Raises ValueError if a number does not fit its integer type.
+    """
+    network = network.cpu().eval()
+    arrays = decoder_arrays(network)
+    data = save({key: np.ascontiguousarray(value) for key, value in sorted(arrays.items())})
+    fingerprint = fingerprint_of(data)
+    PaperDecoder.from_tensors(arrays, fingerprint)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("encoder-*.safetensors"):
+        old.unlink()
+    (folder / f"decoder-{fingerprint}.safetensors").write_bytes(data)
+    encoder = {key: np.ascontiguousarray(value) for key, value in sorted(encoder_arrays(network).items())}
+    (folder / f"encoder-{fingerprint}.safetensors").write_bytes(save(encoder))
+    return fingerprint

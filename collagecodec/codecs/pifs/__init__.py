@@ -1,0 +1,1 @@
+"""The codec `pifs`: fractal coding, one domain cell for every range cell."""

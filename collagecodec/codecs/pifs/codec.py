@@ -1,0 +1,225 @@
+"""`pifs`: fractal coding, the collage whose gamma is one-hot (Jacquin 1992; Fisher 1995; Welstead 1999).
+
+Every range cell is one domain cell of the picture, twice as large, shrunk, turned, times a, plus b; or only b.
+Range cells are the leaves of a quadtree whose splits, factors and domain cells are chosen for rate and
+distortion together, and entropy coded. `coding` fixed is the non-adaptive tiling of Poli et al. 2022: cells of
+one size and codes of fixed width.
+
+Colours are JFIF's Y, Cb, Cr, by default the last two at half the resolution. Tiles are independent: the domain
+cells of a tile lie inside it. Decoding is in whole numbers throughout.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitstream.container import CODEC_IDS, Header, write
+from collagecodec.codecs.base import Codec, Progress
+from collagecodec.codecs.pifs import entropy, fixed
+from collagecodec.codecs.pifs.decoder import Picture
+from collagecodec.codecs.pifs.encoder.plane import Effort, encode_plane, searches
+from collagecodec.codecs.pifs.encoder.search import MATCHERS
+from collagecodec.codecs.pifs.fixed_point import Map
+from collagecodec.codecs.pifs.format import (
+    MAX_CELL,
+    MAX_PIXELS,
+    MAX_TILE_PIXELS,
+    MAX_WINDOW,
+    REDUCTIONS,
+    Params,
+    plane_layouts,
+    plane_means,
+)
+from collagecodec.codecs.pifs.layout import Grain
+from collagecodec.codecs.pifs.tree import MEAN_UNIT, Means, Tree, cells
+from collagecodec.errors import LimitError, UnsupportedImageError
+from collagecodec.sampling.colour import ycbcr
+from collagecodec.sampling.request import Image8, Region, Request
+
+if TYPE_CHECKING:
+    from collagecodec.operator.collage import Collage
+
+
+@dataclass(frozen=True)
+class PifsCodec(Codec):
+    """`step` in pixel levels, 1/16 to 4095: coarser is smaller; of no use to the coding `fixed`. Range cells are
+    `largest` to `smallest` pixels, by halves; those below `smallest_domain` are flat, because their mean costs
+    less than a domain cell. Domain cells lie `domain_step` pixels apart, an even number; a range cell chooses
+    among `window` of them on each axis, a power of two, or all for 0; `augment` adds their isometries and
+    negatives. `chroma` 1, 2 or 4 divides the resolution of colour differences. `coding` is entropy, or fixed
+    with `mean_bits` bits a mean and one size of cells. `search` is exact, or nearest (needs scipy); of several
+    `passes` all but the first look in what the pass before decodes to. `tile_size` in pixels, at most 2048.
+    """
+
+    step: float = 32.0
+    largest: int = 32
+    smallest: int = 1
+    smallest_domain: int = 8
+    domain_step: int = 4
+    window: int = 32
+    augment: bool = True
+    chroma: Literal[1, 2, 4] = 2
+    coding: Literal["entropy", "fixed"] = "entropy"
+    mean_bits: int = 6
+    search: Literal["exact", "nearest"] = "exact"
+    passes: int = 1
+    tile_size: int = 1024
+
+    name: ClassVar[str] = "pifs"
+    rescales: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """ValueError for a setting out of range."""
+        ratio = self.largest // max(1, self.smallest)
+        fits = 1 <= self.smallest <= self.largest <= MAX_CELL
+        if not fits or self.smallest * ratio != self.largest or ratio & (ratio - 1):
+            raise ValueError(
+                f"cells are 1 to {MAX_CELL} pixels and the largest is the smallest times a power of two, not "
+                f"{self.largest} and {self.smallest}"
+            )
+        if self.domain_step % 2 or not 2 <= self.domain_step <= 510:
+            raise ValueError(f"a domain step is an even number of 2 to 510 pixels, not {self.domain_step}")
+        if self.window < 0 or self.window & (self.window - 1) or self.window > MAX_WINDOW:
+            raise ValueError(f"a window is 0 or a power of two up to {MAX_WINDOW}, not {self.window}")
+        for name, known in (
+            ("coding", ("entropy", "fixed")),
+            ("search", tuple(MATCHERS)),
+            ("chroma", REDUCTIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {' or '.join(map(str, known))}, not {getattr(self, name)!r}")
+        if self.coding == "fixed" and self.largest != self.smallest:
+            raise ValueError(
+                "the coding 'fixed' has cells of one size: give largest and smallest the same number"
+            )
+        if not 1 <= round(self.step * MEAN_UNIT) < 2**16:
+            raise ValueError(f"a step is 1/16 to 4095 levels, not {self.step}")
+        numbers = ("smallest_domain", 1, MAX_CELL), ("mean_bits", 1, 8), ("passes", 1, 9)
+        for name, low, high in (*numbers, ("tile_size", 2 * MAX_CELL, math.isqrt(MAX_TILE_PIXELS))):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {low} to {high}, not {getattr(self, name)}")
+
+    def encode(self, image: Image8) -> bytes:
+        """See `Codec.encode`; grey (H, W) and RGB (H, W, 3)."""
+        return self.encode_with(image, None)
+
+    def encode_with(self, image: Image8, progress: Progress | None) -> bytes:
+        """See `Codec.encode_with`: told after every search."""
+        planes = _planes(image)
+        header = self._header(image.shape[0], image.shape[1], planes.shape[2])
+        params = Params.read(header)
+        layouts = [plane_layouts(header, params, tile) for tile in range(header.tile_count)]
+        effort = Effort(self.search, self.passes)
+        steps = sum(searches(layout, effort) for tile in layouts for layout in tile)
+        stored = plane_means(params, header.channels)
+        done = 0
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done / steps, "searching")
+
+        payloads, iterations = [], 1
+        for tile, own in enumerate(layouts):
+            x, y, w, h = header.tile_box(tile)
+            trees = [
+                encode_plane(plane, layout, means, effort, tick)
+                for plane, layout, means in zip(
+                    _parts(planes[y : y + h, x : x + w], self.chroma), own, stored, strict=True
+                )
+            ]
+            payloads.append(self._pack(trees))
+            iterations = max(iterations, *_applications(trees, stored))
+        final = replace(params, iterations=iterations)
+        return write(replace(header, params=final.pack()), payloads)
+
+    def _pack(self, trees: list[Tree]) -> bytes:
+        return fixed.pack(trees, self.mean_bits) if self.coding == "fixed" else entropy.pack(trees)
+
+    def _header(self, height: int, width: int, channels: int) -> Header:
+        # A size that cuts no cell, neither of luma nor of chroma.
+        cell = self.largest * self.chroma
+        tile = self.tile_size // cell * cell
+        grain = Grain(
+            self.largest, self.smallest, self.smallest_domain, self.domain_step // 2, self.window, self.augment
+        )
+        fixed = self.mean_bits if self.coding == "fixed" else 0
+        params = Params(grain, self.chroma, round(self.step * MEAN_UNIT), fixed, 1)
+        return Header(
+            codec=CODEC_IDS[self.name],
+            width=width,
+            height=height,
+            channels=channels,
+            tile_size=tile if max(height, width) > tile else 0,
+            params=params.pack(),
+        )
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        scale: float = 1,
+        size: tuple[int, int] | None = None,
+        region: Region | None = None,
+    ) -> Image8:
+        """See `Codec.decode`; only the tiles of the region are decoded.
+
+        Up to 4 (of large tiles 2), the multiples of 1 / gcd(smallest, domain_step / 2) are natural scales, at
+        which range cells and domain cells are that much larger; others are resampled from the next larger one.
+        """
+        return Picture(data).pixels(Request(Fraction(scale).limit_denominator(4096), size, region))
+
+    @classmethod
+    def collages(cls, data: bytes) -> tuple[Collage, ...]:
+        """See `Codec.collages`: for every tile its planes, in levels around 0, padded to whole range cells.
+
+        Cells are single samples: those of a range cell share a, b and the isometry, and their domain cells of
+        2x2 samples lie as the parts of its domain cell do. b is what the fixed point makes of the stored mean.
+        """
+        from collagecodec.codecs.pifs.decoder import collage_of
+
+        picture = Picture(data)
+        found = []
+        for tile in range(picture.header.tile_count):
+            for number, tree in enumerate(picture.trees(tile)):
+                name = "Y" if number == 0 else ("Cb", "Cr")[number - 1]
+                found.append(collage_of(name, tree, plane_means(picture.params, 3)[number]))
+        return tuple(found)
+
+
+def _applications(trees: list[Tree], stored: list[Means]) -> list[int]:
+    """How often the maps of a tile are to be applied."""
+    pairs = zip(trees, stored, strict=True)
+    return [Map.of(tree.layout, cells(tree, means), tree.layout.grain.unit).settle()[1] for tree, means in pairs]
+
+
+def _planes(image: Image8) -> NDArray[np.float64]:
+    """Grey or Y, Cb, Cr levels around 0: (H, W, 1 or 3)."""
+    grey, colour = image.ndim == 2, image.ndim == 3 and image.shape[2] == 3
+    if image.dtype != np.uint8 or image.size == 0 or not (grey or colour):
+        raise UnsupportedImageError(
+            f"pifs stores grey (H, W) and RGB (H, W, 3) pictures of uint8, not {image.dtype} of {image.shape}: "
+            "convert it, or use the codec 'collage'"
+        )
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise LimitError(f"pifs holds up to {MAX_PIXELS} pixels: cut the picture")
+    return ycbcr(image)
+
+
+def _parts(planes: NDArray[np.float64], chroma: int) -> list[NDArray[np.float64]]:
+    """The planes (H, W, C) of a tile, colour differences reduced by `chroma`."""
+    found = [planes[..., 0]]
+    for channel in range(1, planes.shape[2]):
+        plane = planes[..., channel]
+        if chroma > 1:
+            whole = np.pad(plane, [(0, -side % chroma) for side in plane.shape], mode="edge")
+            plane = whole.reshape(whole.shape[0] // chroma, chroma, -1, chroma).mean((1, 3))
+        found.append(plane)
+    return found

@@ -1,0 +1,107 @@
+"""The fixed point of a plane of `pifs`, in whole numbers, at any natural scale.
+
+All range cells of a plane are made anew from the plane before, a stated number of times. Samples are whole
+numbers of 1/16 level; every rounding is stated, so that the fixed point has the same bits on every machine. It
+is that of the operator (`collage.operator`) whose b are the means less a times the means of the domain cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collagecodec.codecs.pifs.layout import Layout
+from collagecodec.codecs.pifs.tree import Cells
+from collagecodec.operator.geometry import isometry_order
+
+SAMPLE_LIMIT = 2**13
+"""Samples are clipped to this many 1/16 levels either way after every application."""
+MAX_ITERATIONS = 64
+
+Samples = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Range cells of one size that have a domain cell: where their samples go and come from, (K, m * m)."""
+
+    target: NDArray[np.int32]
+    source: NDArray[np.int32]
+    a: Samples
+    mean: Samples
+
+
+@dataclass(frozen=True)
+class Map:
+    """The map of a plane whose cells have n samples for every `unit` stored ones.
+
+    `flat`: range cells at their means, (H, W), the first application of the map to zeros.
+    """
+
+    flat: Samples
+    parts: tuple[_Part, ...]
+
+    @classmethod
+    def of(cls, layout: Layout, cells: list[Cells], n: int) -> Map:
+        """The map of range cells in samples that are n / unit times as dense as the stored ones."""
+        unit = layout.grain.unit
+        height, width = (side * n // unit for side in layout.padded)
+        flat = np.zeros(height * width, np.int32)
+        parts = []
+        for group in cells:
+            side = group.size * n // unit
+            inner = np.arange(side, dtype=np.int32)
+            target = _starts(group.y, group.x, n, unit, width)[:, None] + (inner[:, None] * width + inner).ravel()
+            mean = group.mean.astype(np.int32)[:, None]
+            flat[target] = mean
+            use = np.flatnonzero(group.a)
+            if use.size:
+                y, x = np.divmod(isometry_order(side).astype(np.int32), side)
+                order = (y * (width // 2) + x)[group.isometry[use]]
+                source = _starts(group.row[use], group.column[use], n, unit, width // 2)[:, None] + order
+                a = group.a[use].astype(np.int32)[:, None]
+                parts.append(_Part(target[use], source, a, mean[use]))
+        return cls(flat.reshape(height, width), tuple(parts))
+
+    def __call__(self, z: Samples) -> Samples:
+        """One application to (H, W) samples: same shape."""
+        height, width = z.shape[0] // 2 * 2, z.shape[1] // 2 * 2
+        pairs = z[:height:2, :width] + z[1:height:2, :width]
+        small = (pairs[:, ::2] + pairs[:, 1::2]).ravel()
+        following = self.flat.copy()
+        out = following.reshape(-1)
+        for part in self.parts:
+            values = small[part.source]
+            count = values.shape[1]
+            total = values.sum(1, dtype=np.int64, keepdims=True)
+            values -= ((total + count // 2) // count).astype(np.int32)
+            values *= part.a
+            values += 32
+            values >>= 6
+            values += part.mean
+            out[part.target] = np.clip(values, -SAMPLE_LIMIT, SAMPLE_LIMIT, out=values)
+        return following
+
+    def iterate(self, times: int) -> Samples:
+        """The map applied `times` times to zeros, at least once: (H, W) in 1/16 level."""
+        z = self.flat
+        for _ in range(times - 1 if self.parts else 0):
+            z = self(z)
+        return z
+
+    def settle(self) -> tuple[Samples, int]:
+        """Apply the map to zeros until a sample changes by half a level at most, and how often that is."""
+        z = self.flat
+        for done in range(1, MAX_ITERATIONS):
+            following = self(z)
+            change, z = int(np.abs(following - z).max(initial=0)), following
+            if change <= 8:
+                return z, done + 1
+        return z, MAX_ITERATIONS
+
+
+def _starts(y: NDArray[np.int64], x: NDArray[np.int64], n: int, unit: int, width: int) -> NDArray[np.int32]:
+    """Flat index of corners."""
+    return np.asarray(y * n // unit * width + x * n // unit, np.int32)

@@ -1,0 +1,102 @@
+"""The parameters of a `pifs` file, their limits, and what they make of the planes of a tile."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from bitstream.container import CODEC_IDS, Header
+from bitstream.errors import FormatError, LimitError
+from collagecodec.codecs.pifs.fixed_point import MAX_ITERATIONS
+from collagecodec.codecs.pifs.layout import Grain, Layout
+from collagecodec.codecs.pifs.tree import Means
+
+MAX_CELL = 128
+MAX_WINDOW = 2**10
+MAX_PIXELS = 2**28
+MAX_TILE_PIXELS = 2**22
+_LAYOUT = struct.Struct("<7B2BH")
+_AUGMENT, _HALF, _QUARTER = 1, 2, 4
+REDUCTIONS = (1, 2, 4)
+
+
+@dataclass(frozen=True)
+class Params:
+    """What the header says of the codes.
+
+    chroma      1, 2, 4: how much less the resolution of colour differences is
+    units       quantiser step in 1/16 level, 1 .. 65535
+    mean_bits   bits of a mean in fixed widths, 1 .. 8; 0: entropy coded
+    iterations  how often the maps are applied, 1 .. 64
+    """
+
+    grain: Grain
+    chroma: int
+    units: int
+    mean_bits: int
+    iterations: int
+
+    def pack(self) -> bytes:
+        """The parameter bytes of a header."""
+        grain = self.grain
+        flags = _AUGMENT * grain.augment | _HALF * (self.chroma == 2) | _QUARTER * (self.chroma == 4)
+        return _LAYOUT.pack(
+            flags, grain.largest, grain.smallest, grain.smallest_domain, grain.step, grain.window.bit_length(),
+            self.mean_bits, self.iterations, 0, self.units,
+        )  # fmt: skip
+
+    @classmethod
+    def read(cls, header: Header) -> Params:
+        """The parameters of a header; FormatError if it is not of this codec, LimitError if it is too large."""
+        if header.codec != CODEC_IDS["pifs"] or header.channels not in (1, 3):
+            raise FormatError("this is not a picture of the codec 'pifs', or its header is damaged")
+        if header.width * header.height > MAX_PIXELS:
+            raise LimitError(f"pifs holds up to {MAX_PIXELS} pixels: the header asks for more")
+        if len(header.params) != _LAYOUT.size:
+            raise FormatError("the parameters of 'pifs' have another length: the header is damaged")
+        flags, largest, smallest, domain, step, window, bits, iterations, reserved, units = _LAYOUT.unpack(
+            header.params
+        )
+        ratio = largest // max(1, smallest)
+        sound = (
+            1 <= smallest <= largest <= MAX_CELL and smallest * ratio == largest and ratio & (ratio - 1) == 0,
+            1 <= domain <= MAX_CELL and step >= 1 and window <= MAX_WINDOW.bit_length() and flags < 6,
+            bits <= 8 and (not bits or ratio == 1),
+            1 <= iterations <= MAX_ITERATIONS and reserved == 0 and units >= 1,
+        )
+        if not all(sound):
+            raise FormatError(
+                f"the parameters {header.params.hex()} of 'pifs' make no sense: the header is damaged"
+            )
+        grain = Grain(largest, smallest, domain, step, 1 << window >> 1, bool(flags & _AUGMENT))
+        chroma, side = REDUCTIONS[flags >> 1], header.tile_size
+        if (
+            side % (2 * grain.unit)
+            or max(tile_sides(header)) ** 2 > 4 * MAX_TILE_PIXELS
+            or (tile_sides(header)[0] * tile_sides(header)[1] > MAX_TILE_PIXELS)
+        ):
+            raise FormatError(f"tiles of {side} pixels do not fit the codec 'pifs': the header is damaged")
+        return cls(grain, chroma, units, bits, iterations)
+
+
+def tile_sides(header: Header) -> tuple[int, int]:
+    """Height and width of the largest tile."""
+    side = header.tile_size or max(header.height, header.width)
+    return min(side, header.height), min(side, header.width)
+
+
+def plane_layouts(header: Header, params: Params, tile: int) -> list[Layout]:
+    """The layouts of the planes of a tile: Y, or Y, Cb, Cr."""
+    _, _, width, height = header.tile_box(tile)
+    layouts = [Layout(height, width, params.grain)]
+    if header.channels == 3:
+        by = params.chroma
+        layouts += [Layout(-(-height // by), -(-width // by), params.grain)] * 2
+    return layouts
+
+
+def plane_means(params: Params, channels: int) -> list[Means]:
+    """How the means of Y, Cb, Cr are stored; a sample of halved chroma stands for four, its step is half."""
+    chroma = max(1, params.units // params.chroma)
+    luma, colour = Means(params.units, params.mean_bits), Means(chroma, params.mean_bits, centred=True)
+    return [luma, colour, colour][:channels]

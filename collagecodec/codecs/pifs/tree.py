@@ -1,0 +1,182 @@
+"""The code of one plane of `pifs` as it is stored: a quadtree of means, and domain cells at its leaves.
+
+The mean of a range cell is stored instead of b. Of a contraction a D z + b, b is the mean less a times the mean
+of the domain cell (Oien & Lepsoy 1995): means are near those of their neighbours, whatever a is.
+
+The means of the nodes form a pyramid. Where a node is split, three Haar coefficients give the means of its
+quarters, as differences to a prediction from the means of the nodes about it. All means are whole numbers of
+1/16 level around 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collagecodec.codecs.pifs.layout import Grid, Layout, Mask
+
+A_UNIT = 16
+"""Factors a are whole numbers of 1/16."""
+MAX_A = 15
+MEAN_UNIT = 16
+MEAN_LIMIT = 2**13
+"""Means are clipped to this many 1/16 levels either way."""
+CONTEXTS = 4
+"""Contexts of splits and Haar coefficients."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The nodes of one size, (rows, columns) each.
+
+    split     whether a node is divided; False where there is no node
+    haar      the coefficients of the nodes that are split, (3, rows, columns), in quantiser steps
+    a         factor of the leaves in 1/16, -15 .. 15; 0: no domain cell
+    place     position down and across within the window and isometry of the leaves that have a domain cell,
+              (3, rows, columns)
+    """
+
+    size: int
+    split: Mask
+    haar: Grid
+    a: Grid
+    place: Grid
+
+    @classmethod
+    def blank(cls, layout: Layout, size: int) -> Level:
+        """No splits, no domain cells."""
+        shape = layout.shape(size)
+        three = (3, *shape)
+        return cls(
+            size, np.zeros(shape, bool), np.zeros(three, np.int64), np.zeros(shape, np.int64),
+            np.zeros(three, np.int64),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The code of a plane. `roots`: means of the largest nodes, (rows, columns), in quantiser steps."""
+
+    layout: Layout
+    roots: Grid
+    levels: list[Level] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Range cells of one size, (K,) int64 each: corners `y`, `x` in samples, `mean` in 1/16 level, `a` in 1/16,
+    corner `row`, `column` of the domain cell in the pooled plane, `isometry`; the last three are 0 where a is."""
+
+    size: int
+    y: Grid
+    x: Grid
+    mean: Grid
+    a: Grid
+    row: Grid
+    column: Grid
+    isometry: Grid
+
+
+def quartered(grid: NDArray[Any]) -> NDArray[Any]:
+    """Every entry four times: (rows, columns) to twice as many of each."""
+    return grid.repeat(2, -2).repeat(2, -1)
+
+
+def predicted(means: Grid) -> tuple[Grid, Grid]:
+    """Horizontal and vertical Haar coefficient of every node if the means about it lie on a plane: 1/16 level."""
+    wide = np.pad(means, 1, mode="edge")
+    horizontal = (wide[1:-1, :-2] - wide[1:-1, 2:] + 4) >> 3
+    vertical = (wide[:-2, 1:-1] - wide[2:, 1:-1] + 4) >> 3
+    return horizontal, vertical
+
+
+def levels_of(steps: Grid, units: int, size: int) -> Grid:
+    """Means or Haar coefficients of nodes of `size` in 1/16 level, from quantiser steps of `units` / size."""
+    return (2 * steps * units + size) // (2 * size)
+
+
+def divided(means: Grid, level: Level, units: int) -> Grid:
+    """Means of the next smaller nodes; the quarters of a leaf have its mean."""
+    across, down = predicted(means)
+    horizontal, vertical, diagonal = levels_of(level.haar, units, level.size)
+    h = np.where(level.split, across + horizontal, 0)
+    v = np.where(level.split, down + vertical, 0)
+    d = np.where(level.split, diagonal, 0)
+    finer = quartered(means)
+    finer[::2, ::2] += h + v + d
+    finer[::2, 1::2] += v - h - d
+    finer[1::2, ::2] += h - v - d
+    finer[1::2, 1::2] += d - h - v
+    return np.clip(finer, -MEAN_LIMIT, MEAN_LIMIT)
+
+
+def activity(level: Level) -> Grid:
+    """How much happens about the quarters of the nodes: sums of magnitudes of Haar coefficients."""
+    total = np.abs(level.haar).sum(0)
+    wide = np.pad(total, 1)
+    around = wide[1:-1, :-2] + wide[1:-1, 2:] + wide[:-2, 1:-1] + wide[2:, 1:-1]
+    return np.asarray(quartered(2 * total + around), np.int64)
+
+
+def contexts(grid: Grid) -> Grid:
+    """Context of every node, 0 .. 3, from the `activity` above it."""
+    return np.searchsorted((1, 4, 10), grid, side="right")
+
+
+def nodes(layout: Layout, levels: list[Level]) -> Iterator[Mask]:
+    """Which nodes there are, level by level; a decoder appends a level before it asks for the next."""
+    for number, size in enumerate(layout.grain.sizes):
+        present = layout.inside(size)
+        yield present if number == 0 else present & np.asarray(quartered(levels[number - 1].split), bool)
+
+
+@dataclass(frozen=True)
+class Means:
+    """How means are stored: as a pyramid in steps of `units` / size 1/16 levels, or, of one size of cells, in
+    `bits` bits each. Of those, the intervals of `centred` means have 0 in the middle of one, for colour
+    differences; the others have it at an end."""
+
+    units: int
+    bits: int = 0
+    centred: bool = False
+
+    def codes(self, means: NDArray[np.floating], size: int) -> Grid:
+        """Codes of the means of roots of `size`, in levels around 0."""
+        if self.bits:
+            steps = np.floor((means + 128) * (2**self.bits / 256) + self.centred / 2)
+            return np.asarray(np.clip(steps, 0, 2**self.bits - 1), np.int64)
+        return rounded(means * MEAN_UNIT, self.units, size)
+
+    def levels(self, codes: Grid, size: int) -> Grid:
+        """Means of roots in 1/16 level around 0; of codes in bits the middles of their intervals."""
+        if self.bits:
+            return ((2 * codes + (not self.centred)) * 2048 >> self.bits) - 2048
+        return np.clip(levels_of(codes, self.units, size), -MEAN_LIMIT, MEAN_LIMIT)
+
+
+def rounded(values: NDArray[np.floating], units: int, size: int, rounding: float = 0.5) -> Grid:
+    """Quantiser steps of means or coefficients in 1/16 level; `rounding` is added to magnitudes."""
+    magnitude = np.floor(np.abs(values) * size / units + rounding)
+    return np.asarray(np.where(values < 0, -magnitude, magnitude), np.int64)
+
+
+def cells(tree: Tree, stored: Means) -> list[Cells]:
+    """The range cells of a tree, size by size from the largest."""
+    found, means = [], stored.levels(tree.roots, tree.layout.grain.largest)
+    for level, present in zip(tree.levels, nodes(tree.layout, tree.levels), strict=True):
+        rows, columns = np.nonzero(present & ~level.split)
+        a, place = level.a[rows, columns], level.place[:, rows, columns] * (level.a[rows, columns] != 0)
+        corner = [np.zeros_like(a), np.zeros_like(a)]
+        if tree.layout.positions(level.size)[0]:
+            for axis, lines in enumerate((rows, columns)):
+                group = tree.layout.groups(level.size)[axis][lines]
+                first = tree.layout.anchor(level.size, group, axis)
+                corner[axis] = (first + place[axis]) * tree.layout.grain.step * (a != 0)
+        y, x = (np.asarray(lines * level.size, np.int64) for lines in (rows, columns))
+        found.append(Cells(level.size, y, x, means[rows, columns], a, corner[0], corner[1], place[2]))
+        means = divided(means, level, stored.units)
+    return found

@@ -1,1 +1,0 @@
-"""Finding the code of a picture: analysis, hypernetwork, rate control, refinement."""

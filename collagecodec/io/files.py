@@ -1,0 +1,125 @@
+"""Whole files: `read` and `write` a `.clg` file by path, and the safe way in which everything here is
+written.
+
+A file appears under its name complete or not at all: it is written beside its place under a name of its own
+and moved when it is finished. `-` stands for standard input and standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from bitstream.chunks import check_signature, probe
+from collagecodec.errors import CollageError
+
+STANDARD = "-"
+"""The name that stands for standard input or output."""
+
+_SIGNATURE_BYTES = 16
+
+
+class OutputExistsError(CollageError, FileExistsError):
+    """The file that should be written is there already."""
+
+    def __init__(self, path: Path) -> None:
+        # Two arguments would make OSError print them as errno and reason.
+        super().__init__(f"{path} exists already; use force=True (--force) to replace it")
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
+    """Yield the path of a temporary file in the folder of `path`; move it to `path` at the end of the block.
+
+    The temporary file is removed if the block is left by any exception, KeyboardInterrupt included. Devices,
+    pipes and other things that are not regular files are yielded as they are: they cannot be replaced.
+    Symbolic links are followed.
+
+    Raises OutputExistsError, before the block runs, if `path` exists and `force` is not set, and also if
+    it came into being meanwhile.
+    """
+    final = Path(path).resolve()
+    if final.exists() and not final.is_file():
+        if final.is_dir():
+            raise IsADirectoryError(f"{final} is a folder; give the name of a file")
+        yield final
+        return
+    if final.exists() and not force:
+        raise OutputExistsError(Path(path))
+    partial = final.with_name(f".{final.name[:200]}.{os.urandom(4).hex()}.partial")
+    # Made here, and not by the block, so that its rights follow the umask and nobody's file is taken over.
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield partial
+        _move(partial, final, Path(path), force)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _move(partial: Path, final: Path, shown: Path, force: bool) -> None:
+    if not force:
+        # A hard link, unlike a rename, refuses to replace a file that came into being meanwhile.
+        try:
+            os.link(partial, final)
+        except FileExistsError:
+            raise OutputExistsError(shown) from None
+        except OSError:
+            pass  # this file system has no hard links
+        else:
+            return
+    partial.replace(final)
+
+
+def write_atomic(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None], *, force: bool = False) -> int:
+    """Let `fill` write to a stream and put the result at `path`, or on standard output for '-'.
+
+    Returns the number of bytes, 0 for what is no regular file. Raises like `atomic`, and whatever `fill`
+    raises.
+    """
+    if os.fspath(path) == STANDARD:
+        stream = _Counter(sys.stdout.buffer)
+        fill(cast(BinaryIO, stream))
+        sys.stdout.buffer.flush()
+        return stream.count
+    with atomic(path, force=force) as partial:
+        with partial.open("wb") as file:
+            fill(file)
+        return partial.stat().st_size
+
+
+class _Counter:
+    """A stream that cannot be sought, counting what is written."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream, self.count = stream, 0
+
+    def write(self, data: bytes) -> int:
+        self.count += memoryview(data).nbytes
+        return self.stream.write(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def load(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a `.clg` file, of standard input for '-'.
+
+    Raises FormatError after the first 16 bytes if they do not begin such a file, so that a huge file of
+    another kind is not read; OSError if it cannot be opened.
+    """
+    if os.fspath(path) == STANDARD:
+        return _load(sys.stdin.buffer)
+    with Path(path).open("rb") as file:
+        return _load(file)
+
+
+def _load(stream: BinaryIO) -> bytes:
+    start = stream.read(_SIGNATURE_BYTES)
+    if not probe(start):
+        check_signature(memoryview(start))
+    return start + stream.read()

@@ -1,0 +1,202 @@
+"""Pictures in memory: numpy arrays and Pillow images in, the same out, and the metadata that travel along.
+
+What can be stored has 8 bits a sample and one of four modes, named by its number of channels:
+
+    1  L      uint8 (H, W)          3  RGB    uint8 (H, W, 3)
+    2  LA     uint8 (H, W, 2)       4  RGBA   uint8 (H, W, 4)
+
+Anything else is converted where nothing is lost, or refused with the conversion that would make it fit.
+Metadata are bytes by kind: 'icc' (a profile), 'exif' (a TIFF block, without the "Exif" prefix of JPEG) and
+'xmp' (a packet). An EXIF orientation is kept and not applied: the pixels stay as they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collagecodec.errors import UnsupportedImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MODES = ("L", "LA", "RGB", "RGBA")
+"""The name of the mode with n channels is `MODES[n - 1]`."""
+
+_EXIF_PREFIX = b"Exif\0\0"
+_LOSSLESS = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "PA": "RGBA"}
+_SIXTEEN_BIT = ("I;16", ";16", ";12")
+_XMP, _EXIF_IFD, _GPS_IFD = 700, 0x8769, 0x8825
+_DESCRIPTIVE_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, _EXIF_IFD, _GPS_IFD)
+"""Tags of a TIFF file that describe the picture, not how its samples are stored."""
+
+
+def channels_of(array: NDArray[Any]) -> int:
+    """Return 1 .. 4 for an array that can be stored: uint8 or bool, (H, W) or (H, W, 1 .. 4), not empty.
+
+    Raises UnsupportedImageError.
+    """
+    if array.ndim not in (2, 3) or (array.ndim == 3 and not 1 <= array.shape[2] <= 4):
+        raise UnsupportedImageError(
+            f"an array of shape {array.shape} is no picture; give (height, width) or (height, width, "
+            "channels) "
+            "with 1 to 4 channels"
+        )
+    if array.dtype not in (np.uint8, np.bool_):
+        raise UnsupportedImageError(
+            f"samples of type {array.dtype} cannot be stored; scale them to 0 .. 255 and convert with "
+            ".astype(numpy.uint8)"
+        )
+    if 0 in array.shape:
+        raise UnsupportedImageError(f"an array of shape {array.shape} holds no pixels; give at least 1x1")
+    return array.shape[2] if array.ndim == 3 else 1
+
+
+def rows_of(array: NDArray[Any], start: int, stop: int) -> NDArray[np.uint8]:
+    """Return rows start .. stop - 1 of an array that `channels_of` accepts: uint8 (rows, W, channels)."""
+    rows = array[start:stop]
+    if rows.dtype == np.bool_:
+        rows = rows.astype(np.uint8) * np.uint8(255)
+    return rows.reshape(rows.shape[0], rows.shape[1], -1)
+
+
+def storable_mode(image: Image.Image) -> str:
+    """Return the mode of `MODES` to which a Pillow image converts without loss.
+
+    Raises UnsupportedImageError, with the conversion to use, for 16-bit, float, CMYK, LAB, HSV, YCbCr and
+    premultiplied pictures and for files of several frames.
+    """
+    if _frames(image) > 1:
+        raise UnsupportedImageError(
+            f"the picture has {_frames(image)} frames and only one can be stored; choose one with "
+            "image.seek(n) and image.copy(), or split the file"
+        )
+    if image.mode in ("I", "F") or any(_is_deep(text) for text in (image.mode, *_raw_modes(image))):
+        raise UnsupportedImageError(
+            f"a picture of mode {image.mode} with more than 8 bits a sample cannot be stored yet; "
+            "scale its samples to 0 .. 255 and convert it to L or RGB"
+        )
+    if image.mode == "P":
+        transparent = "transparency" in image.info or (image.palette and image.palette.mode == "RGBA")
+        return "RGBA" if transparent else "RGB"
+    if image.mode not in _LOSSLESS:
+        target = "RGBA" if image.mode.lower() == "rgba" else "LA" if image.mode == "La" else "RGB"
+        raise UnsupportedImageError(
+            f'mode {image.mode} cannot be stored without loss; convert with image.convert("{target}")'
+        )
+    mode = _LOSSLESS[image.mode]
+    if "transparency" in image.info and mode in ("L", "RGB"):
+        return mode + "A"
+    return mode
+
+
+def _frames(image: Image.Image) -> int:
+    """Number of pictures in the file that are pictures of their own: overviews and masks do not count."""
+    count = int(getattr(image, "n_frames", 1))
+    if count == 1 or image.format != "TIFF":
+        return 1 if image.format == "MPO" else count
+    here, found = image.tell(), 0
+    for frame in range(count):
+        image.seek(frame)
+        kind = image.tag_v2.get(254, 0)  # type: ignore[attr-defined]
+        found += frame == 0 or not int(kind) & 0b101
+    image.seek(here)
+    return found
+
+
+def _raw_modes(image: Image.Image) -> list[str]:
+    """How the samples of a file that is not loaded yet are stored; Pillow cuts 16 bits to 8 in silence."""
+    modes: list[str] = []
+    for tile in getattr(image, "tile", ()):
+        arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        modes.extend(str(value) for value in arguments if isinstance(value, str))
+        if image.format == "PPM" and any(isinstance(v, int) and v > 255 for v in arguments):
+            modes.append("I;16")
+    return modes
+
+
+def _is_deep(mode: str) -> bool:
+    return any(mark in mode for mark in _SIXTEEN_BIT)
+
+
+def pillow_rows(image: Image.Image, mode: str, start: int, stop: int) -> NDArray[np.uint8]:
+    """Return rows start .. stop - 1 of `image` in `mode` (`storable_mode`): uint8 (rows, W, channels)."""
+    band = image
+    if (start, stop) != (0, image.height):
+        band = image.crop((0, start, image.width, stop))
+    if band.mode != mode:
+        band = band.convert(mode)
+    rows: NDArray[np.uint8] = np.asarray(band)
+    return rows.reshape(band.height, band.width, -1)
+
+
+def to_array(image: NDArray[Any] | Image.Image) -> NDArray[np.uint8]:
+    """Return a numpy or Pillow picture as uint8, (H, W) for one channel and (H, W, C) for 2 .. 4.
+
+    Raises UnsupportedImageError for what cannot be stored.
+    """
+    if isinstance(image, np.ndarray):
+        channels_of(image)
+        array = rows_of(image, 0, len(image))
+    elif hasattr(image, "getbands"):
+        array = pillow_rows(image, storable_mode(image), 0, image.height)
+    else:
+        raise UnsupportedImageError(
+            f"a {type(image).__name__} is no picture; give a numpy array or a Pillow image"
+        )
+    return squeeze(array)
+
+
+def squeeze(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (H, W) for (H, W, 1), anything else unchanged."""
+    return array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def metadata_of(image: Image.Image) -> dict[str, bytes]:
+    """Return the metadata of a Pillow image: 'icc', 'exif' and 'xmp', those that are there."""
+    found: dict[str, bytes] = {}
+    if icc := image.info.get("icc_profile"):
+        found["icc"] = bytes(icc)
+    if exif := strip_exif(_exif_of(image)):
+        found["exif"] = exif
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    if xmp:
+        found["xmp"] = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+    return found
+
+
+def strip_exif(exif: bytes) -> bytes:
+    """Return EXIF data as a TIFF block, without the "Exif" prefixes that JPEG and others put before it."""
+    while exif.startswith(_EXIF_PREFIX):
+        exif = exif[len(_EXIF_PREFIX) :]
+    return exif
+
+
+def _exif_of(image: Image.Image) -> bytes:
+    if exif := image.info.get("exif"):
+        return bytes(exif)
+    if image.format != "TIFF":
+        return b""
+    # A TIFF file is its own EXIF block, so what describes the picture is picked out of it.
+    from PIL.Image import Exif
+
+    source, picked = image.getexif(), Exif()
+    for tag in _DESCRIPTIVE_TAGS:
+        if tag in source:
+            picked[tag] = source.get_ifd(tag) if tag in (_EXIF_IFD, _GPS_IFD) else source[tag]
+    return picked.tobytes() if len(picked) else b""
+
+
+def to_pillow(array: NDArray[np.uint8], metadata: Mapping[str, bytes] | None = None) -> Image.Image:
+    """Return a Pillow image of a uint8 picture, (H, W) or (H, W, 1 .. 4), with `metadata` in its `info`.
+
+    Unlike other images, its `save` keeps EXIF and XMP by itself, in PNG, JPEG, WebP and TIFF; pass
+    `exif=`, `xmp=` or `icc_profile=` to `save` to replace them. Raises UnsupportedImageError.
+    """
+    from collagecodec.io.pillow_metadata import keeping_image
+
+    mode = MODES[channels_of(array) - 1]
+    return keeping_image(mode, rows_of(array, 0, len(array)), metadata or {})

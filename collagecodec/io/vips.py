@@ -1,0 +1,153 @@
+"""libvips, for pictures that are too large to hold: read and converted from top to bottom in little memory.
+
+Imported only when such a picture is met: loading the library takes longer than decoding a small picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from collagecodec.errors import UnsupportedImageError
+from collagecodec.io.limits import check_size
+from collagecodec.io.picture import strip_exif
+from collagecodec.io.png import png_chunks
+
+_INTERPRETATIONS = {"b-w": (1, 2), "srgb": (3, 4), "rgb": (3, 4)}
+_FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}
+
+_MAX_OVERLAP = 256
+
+# A picture is read once, from top to bottom: remembered operations would only hold memory.
+pyvips.cache_set_max(0)
+
+
+class VipsSource:
+    """A picture file, given by its path or its bytes, that is streamed.
+
+    `metadata` come before those that libvips finds. Raises UnsupportedImageError, LimitError.
+    """
+
+    def __init__(self, data: Path | bytes, metadata: Mapping[str, bytes] | None = None) -> None:
+        self._data = data
+        image = self._open()
+        self.width, self.height, self.channels = image.width, image.height, image.bands
+        check_size(self.width, self.height)
+        _check_kind(image)
+        self.metadata: Mapping[str, bytes] = {**_metadata_of(image), **(metadata or {})}
+        self._restart(image)
+
+    def _open(self) -> Any:
+        try:
+            if isinstance(self._data, bytes):
+                return pyvips.Image.new_from_buffer(self._data, "", access="sequential", fail_on="error")
+            return pyvips.Image.new_from_file(str(self._data), access="sequential", fail_on="error")
+        except pyvips.Error as error:
+            raise _unreadable(error) from error
+
+    def _restart(self, image: Any) -> None:
+        self._region = pyvips.Region.new(image)
+        self._position = 0
+        self._kept = np.empty((0, self.width, self.channels), np.uint8)
+
+    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """See `collagecodec.io.sources.Source.rows`."""
+        if start < self._position - len(self._kept):
+            self._restart(self._open())
+        overlap = max(0, self._position - start)
+        band = np.empty((stop - start, self.width, self.channels), np.uint8)
+        # Rows that were read already cannot be read again from a stream.
+        known = self._kept[len(self._kept) - overlap :][: stop - start]
+        band[: len(known)] = known
+        if stop > self._position:
+            first = max(start, self._position)
+            band[first - start :] = self._fetch(first, stop)
+            self._kept, self._position = band[-_MAX_OVERLAP:].copy(), stop
+        band.flags.writeable = False
+        return band
+
+    def _fetch(self, start: int, stop: int) -> NDArray[np.uint8]:
+        try:
+            raw = self._region.fetch(0, start, self.width, stop - start)
+        except pyvips.Error as error:
+            raise _unreadable(error) from error
+        return np.frombuffer(raw, np.uint8).reshape(stop - start, self.width, self.channels)
+
+
+def _check_kind(image: Any) -> None:
+    if image.format != "uchar" or image.interpretation in ("rgb16", "grey16"):
+        raise UnsupportedImageError(
+            f"samples of type {image.format} cannot be stored yet; scale them to 0 .. 255 and convert to 8 bits"
+        )
+    if image.bands not in _INTERPRETATIONS.get(image.interpretation, ()):
+        raise UnsupportedImageError(
+            f"a picture of {image.bands} channels of kind {image.interpretation} cannot be stored; "
+            "convert it to grey or RGB, with or without alpha"
+        )
+
+
+def _metadata_of(image: Any) -> dict[str, bytes]:
+    fields = set(image.get_fields())
+    found = {kind: bytes(image.get(field)) for kind, field in _FIELDS.items() if field in fields}
+    if "exif" in found:
+        found["exif"] = strip_exif(found["exif"])
+    return {kind: value for kind, value in found.items() if value}
+
+
+def _unreadable(error: Exception) -> UnsupportedImageError:
+    reason = " ".join(str(error).split())
+    return UnsupportedImageError(f"the picture cannot be read ({reason}): it is damaged or of an unknown kind")
+
+
+def save_with_vips(
+    path: Path,
+    bands: Iterable[NDArray[np.uint8]],
+    *,
+    shape: tuple[int, int, int],
+    metadata: Mapping[str, bytes],
+    suffix: str,
+    options: Mapping[str, Any],
+) -> None:
+    """Write `bands` of a picture of `shape` (width, height, channels) to `path` in the format of `suffix`.
+
+    The bands reach libvips as a stream in the form of a stored PNG file, which carries any mode and the
+    metadata; `options` go to libvips' writer. Whatever `bands` raises is raised here.
+    """
+    feed = _Feed(png_chunks(bands, shape, metadata, 0))
+    source = pyvips.SourceCustom()
+    source.on_read(feed.read)
+    target = pyvips.Target.new_to_file(str(path))
+    try:
+        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+        image.write_to_target(target, suffix, **options)
+    except pyvips.Error as error:
+        if feed.error is not None:
+            raise feed.error from None
+        raise UnsupportedImageError(f"{suffix} cannot hold this picture ({error}); write .tif or .png") from error
+
+
+class _Feed:
+    """Reads from pieces of bytes; keeps an exception, since none can pass through libvips."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, memoryview(b"")
+        self.error: BaseException | None = None
+
+    def read(self, size: int) -> bytes:
+        """Return 1 .. `size` bytes, none at the end or after an exception."""
+        try:
+            while not len(self._rest):
+                piece = next(self._pieces, None)
+                if piece is None:
+                    return b""
+                self._rest = memoryview(piece)
+        except BaseException as error:
+            self.error = error
+            return b""
+        head, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(head)

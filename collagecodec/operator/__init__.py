@@ -1,0 +1,1 @@
+"""The collage operator: geometry, atoms, codes, and the fixed point of the map."""

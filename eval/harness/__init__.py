@@ -1,0 +1,1 @@
+"""Measuring codecs: pictures, parameter sweeps, rows, metrics, Bjontegaard rates."""

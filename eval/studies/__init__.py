@@ -1,0 +1,1 @@
+"""Studies, each with commands of its own: zoom, shapes, learned iterated function systems."""

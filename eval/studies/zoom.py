@@ -1,0 +1,145 @@
+"""Decoding larger than stored: what is gained over interpolating the decoded picture.
+
+A picture is reduced by averaging k x k pixels, stored, decoded at k times its size, and compared with itself.
+Interpolations of the picture decoded at its stored size are measured beside it, and self-similarity: detail
+that the decoded picture itself has one octave below, domain cells searched near each range cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from collagecodec.codecs.base import Codec
+from collagecodec.sampling.request import Image8
+from eval.harness.metrics import LUMA, decibels, ms_ssim, psnr
+
+Floats = NDArray[np.float32]
+RANGE, WINDOW = 8, 6
+"""Side of a range cell, and how far domain cells are searched from the place below it, in pixels."""
+SHARE = 0.5
+"""Share of a domain cell's detail that is added: the similar is not the same."""
+BAND = (0.05, 0.45)
+"""Cycles a pixel between which the spectrum's slope is fitted."""
+
+
+@dataclass(frozen=True)
+class ZoomRow:
+    """One way to enlarge one picture. `bpp` counts bits a pixel of the reduced picture; `slope` is that of the
+    luma's power spectrum in log-log, `slope_original` that of the original."""
+
+    image: str
+    factor: int
+    setting: str
+    method: str
+    bpp: float
+    psnr: float
+    ms_ssim: float
+    slope: float
+    slope_original: float
+
+
+def measure(name: str, image: Image8, factor: int, setting: str, codec: Codec) -> Iterator[dict[str, object]]:
+    """Rows of all methods for one picture (H, W, 3), cut to a multiple of `factor`."""
+    height, width = (side - side % factor for side in image.shape[:2])
+    image = np.ascontiguousarray(image[:height, :width])
+    reduced = np.asarray(Image.fromarray(image).reduce(factor))
+    data = codec.encode(reduced)
+    decoded = codec.decode(data)
+    pictures = {
+        "collage": codec.decode(data, scale=factor),
+        "lanczos": _resized(decoded, factor, Image.Resampling.LANCZOS),
+        "bicubic": _resized(decoded, factor, Image.Resampling.BICUBIC),
+        "bicubic+domains": with_domains(decoded, factor),
+    }
+    expected = spectral_slope(image)
+    for method, picture in pictures.items():
+        error = float(np.mean((image.astype(np.float64) - picture) ** 2))
+        yield asdict(
+            ZoomRow(
+                image=name,
+                factor=factor,
+                setting=setting,
+                method=method,
+                bpp=round(8 * len(data) / (reduced.shape[0] * reduced.shape[1]), 5),
+                psnr=round(psnr(error), 4),
+                ms_ssim=round(decibels(ms_ssim(image, picture)), 4),
+                slope=round(spectral_slope(picture), 4),
+                slope_original=round(expected, 4),
+            )
+        )
+
+
+def spectral_slope(image: Image8) -> float:
+    """Slope of log power over log frequency of the luma, radially averaged, windowed against the edges."""
+    luma = image @ LUMA
+    luma = (luma - luma.mean()) * np.outer(np.hanning(luma.shape[0]), np.hanning(luma.shape[1]))
+    power = np.abs(np.fft.rfft2(luma)) ** 2
+    frequency = np.hypot(np.fft.fftfreq(luma.shape[0])[:, None], np.fft.rfftfreq(luma.shape[1])[None])
+    edges = np.geomspace(*BAND, 25)
+    ring = np.digitize(frequency.ravel(), edges)
+    total = np.bincount(ring, power.ravel(), minlength=26)[1:25]
+    count = np.bincount(ring, minlength=26)[1:25]
+    middle = np.sqrt(edges[1:] * edges[:-1])
+    used = count > 0
+    return float(np.polyfit(np.log(middle[used]), np.log(total[used] / count[used] + 1e-12), 1)[0])
+
+
+def _resized(image: Image8, factor: int, kernel: Image.Resampling) -> Image8:
+    size = image.shape[1] * factor, image.shape[0] * factor
+    return np.asarray(Image.fromarray(image).resize(size, kernel))
+
+
+def with_domains(image: Image8, factor: int) -> Image8:
+    """The picture, doubled by the bicubic kernel until `factor` is reached, each time with the detail of the
+    most similar domain cells.
+
+    A range cell of the doubled picture is compared with the cells of the *smoothed* picture around the place
+    that it came from; what smoothing took from the best one is what the range cell lacks.
+    """
+    while factor > 1:
+        height, width = image.shape[:2]
+        doubled = _resized(image, 2, Image.Resampling.BICUBIC).astype(np.float32)
+        half = Image.fromarray(image).resize((max(width // 2, 1), max(height // 2, 1)), Image.Resampling.BOX)
+        smooth = np.asarray(half.resize((width, height), Image.Resampling.BICUBIC)).astype(np.float32)
+        detail = SHARE * (image - smooth)
+        rows, columns = _best_domains(doubled @ LUMA.astype(np.float32), smooth @ LUMA.astype(np.float32))
+        picture = doubled
+        for top in range(rows.shape[0]):
+            for left in range(rows.shape[1]):
+                y, x = rows[top, left], columns[top, left]
+                part = detail[y : y + RANGE, x : x + RANGE]
+                target = picture[top * RANGE : (top + 1) * RANGE, left * RANGE : (left + 1) * RANGE]
+                target += part[: target.shape[0], : target.shape[1]]
+        image = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        factor //= 2
+    return image
+
+
+def _best_domains(doubled: Floats, smooth: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Upper left corners in `smooth` of the domain cell that is nearest to each whole range cell of `doubled`,
+    means left out: two arrays (H // 8, W // 8)."""
+    height, width = doubled.shape[0] // RANGE, doubled.shape[1] // RANGE
+    cells = doubled[: height * RANGE, : width * RANGE].reshape(height, RANGE, width, RANGE).swapaxes(1, 2)
+    cells = cells - cells.mean((2, 3), keepdims=True)
+    limits = np.array(smooth.shape) - RANGE
+    base_y = np.arange(height) * RANGE // 2
+    base_x = np.arange(width) * RANGE // 2
+    windows = np.lib.stride_tricks.sliding_window_view(smooth, (RANGE, RANGE))
+    best = np.full((height, width), np.inf, np.float32)
+    rows, columns = np.zeros(best.shape, np.intp), np.zeros(best.shape, np.intp)
+    for dy in range(-WINDOW, WINDOW + 1):
+        for dx in range(-WINDOW, WINDOW + 1):
+            y = np.clip(base_y + dy, 0, limits[0])
+            x = np.clip(base_x + dx, 0, limits[1])
+            found = windows[y[:, None], x[None]]
+            distance = np.square(cells - found + found.mean((2, 3), keepdims=True)).sum((2, 3))
+            better = distance < best
+            best = np.where(better, distance, best)
+            rows = np.where(better, y[:, None], rows)
+            columns = np.where(better, x[None], columns)
+    return rows, columns
