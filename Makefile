@@ -4,16 +4,18 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test lint check clean
+.PHONY: help install demo test test-random lint docs check clean
 help:
-	@echo "make demo   install, encode and decode a picture with the shipped model, show what it cost"
-	@echo "make test   install and run the tests"
-	@echo "make check  what continuous integration runs: lint, types, tests"
+	@echo "make demo         install, encode and decode a picture with the shipped model, show what it cost"
+	@echo "make test         install and run the tests"
+	@echo "make test-random  the same, in random order"
+	@echo "make docs         build the documentation into build/site"
+	@echo "make check        what continuous integration runs: lint, types, documentation, tests"
 
 install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,eval,docs,dev]'
 	@touch $@
 
 demo: $(STAMP)
@@ -22,10 +24,17 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
 
-lint: $(STAMP)
+test-random: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -p randomly
+
+lint: $(STAMP) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 check: lint test
 
