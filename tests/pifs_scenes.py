@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from bitstream.container import CODEC_IDS, Header, write
 from collagecodec.codecs.pifs import fixed
 from collagecodec.codecs.pifs.format import Params
-from collagecodec.codecs.pifs.layout import Grain, Layout
-from collagecodec.codecs.pifs.tree import Level, Tree
+from collagecodec.codecs.pifs.layout import Layout, PartitionParams
+from collagecodec.codecs.pifs.tree import QuadtreeLevel, Tree
 
 
 def scene(height: int, width: int, seed: int = 0, grey: bool = False) -> NDArray[np.uint8]:
@@ -29,16 +29,16 @@ def scene(height: int, width: int, seed: int = 0, grey: bool = False) -> NDArray
 def known(cell: int = 8, side: int = 96, seed: int = 0, augment: bool = True) -> tuple[bytes, Tree]:
     """A file in fixed widths of a code that was made up, and the code: grey, side x side pixels."""
     rng = np.random.default_rng(seed)
-    grain = Grain(cell, cell, cell, cell // 2, 0, augment)
-    layout = Layout(side, side, grain)
-    blank = Level.blank(layout, cell)
+    partition = PartitionParams(cell, cell, cell, cell // 2, 0, augment)
+    layout = Layout(side, side, partition)
+    blank = QuadtreeLevel.blank(layout, cell)
     shape = blank.a.shape
     down, across = layout.positions(cell)
     sign = rng.choice((-1, 1), shape) if augment else 1
     isometry = rng.integers(0, 8, shape) if augment else np.zeros(shape, np.int64)
     place = np.stack([rng.integers(0, down, shape), rng.integers(0, across, shape), isometry])
-    level = Level(cell, blank.split, blank.haar, rng.integers(8, 15, shape) * sign, place)
+    level = QuadtreeLevel(cell, blank.split, blank.haar, rng.integers(8, 15, shape) * sign, place)
     tree = Tree(layout, rng.integers(96, 160, shape), [level])
-    params = Params(grain, 1, 16, 8, 40)
+    params = Params(partition, 1, 16, 8, 40)
     header = Header(codec=CODEC_IDS["pifs"], width=side, height=side, channels=1, params=params.pack())
     return write(header, [fixed.pack([tree], 8)]), tree

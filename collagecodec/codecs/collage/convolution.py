@@ -18,7 +18,7 @@ STRIP = 2048
 """Positions computed at a time, so that the gathered neighbourhoods stay in the cache."""
 
 
-def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, level: int) -> Floats:
+def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index: int) -> Floats:
     """Planes (3, H, W) in 1/16 level, H and W even, to the outputs of the last layer at half their size:
     (H / 2 - 2 L, W / 2 - 2 L, C) for L layers, all but the last activated.
 
@@ -26,14 +26,14 @@ def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, level: int
     """
     frame = 2 * len(layers)
     rows, columns = planes.shape[1] // 2 - frame, planes.shape[2] // 2 - frame
-    found = np.empty((rows, columns, layers[-1].weight.shape[1]), np.float32)
+    result = np.empty((rows, columns, layers[-1].weight.shape[1]), np.float32)
     for start in range(0, columns, CHUNK):
         stop = min(start + CHUNK, columns)
-        found[:, start:stop] = _chunk(layers, planes[:, :, 2 * start : 2 * (stop + frame)], level)
-    return found
+        result[:, start:stop] = _chunk(layers, planes[:, :, 2 * start : 2 * (stop + frame)], rate_index)
+    return result
 
 
-def _chunk(layers: tuple[IntegerLayer, ...], planes: Floats, level: int) -> Floats:
+def _chunk(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index: int) -> Floats:
     """The same for a few columns, in a buffer that the next call in this thread overwrites."""
     levels = planes + np.float32(PLANE_UNIT // 2)
     levels *= np.float32(1 / PLANE_UNIT)
@@ -47,7 +47,7 @@ def _chunk(layers: tuple[IntegerLayer, ...], planes: Floats, level: int) -> Floa
         # The rows keep their length; what the right end of a row gets from the next one is cut off at last.
         rows -= 2
         following = _buffer(1 - number % 2, rows * columns, layer.weight.shape[1])
-        _convolve(maps, columns, layer, level, following, rectify=number + 1 < len(layers))
+        _convolve(maps, columns, layer, rate_index, following, rectify=number + 1 < len(layers))
         maps = following
     return maps[:-OVERHANG].reshape(rows, columns, -1)[:, : columns - 2 * len(layers)]
 
@@ -72,18 +72,20 @@ def _buffer(number: int, length: int, channels: int) -> Floats:
     return maps
 
 
-def _convolve(maps: Floats, width: int, layer: IntegerLayer, level: int, found: Floats, rectify: bool) -> None:
-    """3x3 convolution of a flattened map with rows of `width` into `found`, two rows shorter, strip by strip."""
-    channels, length = maps.shape[1], len(found) - OVERHANG
+def _convolve(
+    maps: Floats, width: int, layer: IntegerLayer, rate_index: int, result: Floats, rectify: bool
+) -> None:
+    """3x3 convolution of a flattened map with rows of `width` into `result`, two rows shorter, strip by strip."""
+    channels, length = maps.shape[1], len(result) - OVERHANG
     # Row p holds the pixels p, p + 1, p + 2 side by side: one row of a 3x3 neighbourhood without a copy.
     triples = as_strided(maps, (len(maps) - OVERHANG, 3 * channels), (4 * channels, 4), writeable=False)
-    offset = layer.offset(level)
+    offset = layer.offset(rate_index)
     taps = np.empty((STRIP, 3, 3 * channels), np.float32)
     for start in range(0, length, STRIP):
         size = min(STRIP, length - start)
         for row in range(3):
             taps[:size, row] = triples[start + row * width : start + row * width + size]
-        part = found[start : start + size]
+        part = result[start : start + size]
         np.matmul(taps[:size].reshape(size, -1), layer.scaled, out=part)
         part += offset
         np.floor(part, out=part)

@@ -18,7 +18,7 @@ from bitstream import varint
 from bitstream.container import Header, Reader
 from bitstream.entropy import Decoder
 from collagecodec.codecs.collage.model import DecoderModel
-from collagecodec.codecs.collage.quantiser import level_of, multipliers
+from collagecodec.codecs.collage.quantiser import multipliers, rate_index_of
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
 from collagecodec.sampling.colour import to_levels
 
@@ -99,11 +99,11 @@ class Picture:
             raise FormatError(
                 f"the codec's parameters have {len(header.params)} bytes, not 2: the file is damaged"
             )
-        self.units = int.from_bytes(header.params, "little")
-        if self.units == 0:
+        self.step_code = int.from_bytes(header.params, "little")
+        if self.step_code == 0:
             raise FormatError("the quantiser step is zero: the file is damaged")
-        self.level = level_of(self.units)
-        self.multipliers = multipliers(self.units, self.model.gains).astype(np.int32)
+        self.rate_index = rate_index_of(self.step_code)
+        self.multipliers = multipliers(self.step_code, self.model.gains).astype(np.int32)
         self.grey = header.channels <= 2
         self.active = self.model.luma if self.grey else np.ones_like(self.model.luma)
         self.plane_count = 1 if self.grey else 3
@@ -137,7 +137,7 @@ class Picture:
         def fetch(tables: NDArray[np.uint8]) -> NDArray[np.int32]:
             return decoder.decode(tables.ravel()).reshape(tables.shape)
 
-        codes = self.model.prior.decode(fetch, *shape, self.level, self.active, slices)
+        codes = self.model.prior.decode(fetch, *shape, self.rate_index, self.active, slices)
         if slices == len(self.model.prior.slices):
             decoder.finish()
         codes *= self.multipliers
@@ -231,11 +231,11 @@ class Picture:
         if self.grey and left:
             window = np.concatenate([window, np.zeros_like(window), np.zeros_like(window)])
         if self.restoration_margin and self.model.restoration:
-            window = self.model.restoration.correct(window, self.level)
+            window = self.model.restoration.correct(window, self.rate_index)
         left -= self.restoration_margin
         for _ in range(doublings):
             assert self.model.enlargement is not None
-            window = self.model.enlargement.enlarge(window, self.level)
+            window = self.model.enlargement.enlarge(window, self.rate_index)
             left = 2 * (left - self.model.enlargement.margin)
         inner = slice(left, -left or None)
         return window[: self.plane_count, inner, inner]

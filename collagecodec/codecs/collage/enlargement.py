@@ -31,12 +31,12 @@ class Enlargement:
         """Pixels by which an enlargement looks beyond its place, on every side; even."""
         return max(2 * len(self.layers), REACH + 1)
 
-    def enlarge(self, planes: Floats, level: int) -> Floats:
+    def enlarge(self, planes: Floats, rate_index: int) -> Floats:
         """Planes (3, H, W) in 1/16 level, `margin` pixels of neighbourhood included on every side, to planes
         (3, 2 (H - 2 margin), 2 (W - 2 margin)). H and W are even."""
         margin, spare = self.margin, self.margin - 2 * len(self.layers)
         inner = planes[:, spare : planes.shape[1] - spare, spare : planes.shape[2] - spare]
-        maps = convolve_planes(self.layers, inner, level)
+        maps = convolve_planes(self.layers, inner, rate_index)
         rows, columns = maps.shape[:2]
         # (row, column, plane, pixel row and column of the pair, finer row and column)
         detail = maps.reshape(rows, columns, 3, 2, 2, 2, 2).transpose(2, 0, 3, 5, 1, 4, 6)

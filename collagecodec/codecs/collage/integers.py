@@ -32,10 +32,10 @@ class IntegerLayer:
     slope: Floats
     shift: int
 
-    def __call__(self, x: Floats, level: int) -> Floats:
+    def __call__(self, x: Floats, rate_index: int) -> Floats:
         """Whole numbers (M, K) to whole numbers (M, N), rounded half up, not clipped."""
         total: Floats = x @ self.scaled
-        total += self.offset(level)
+        total += self.offset(rate_index)
         return np.floor(total, out=total)
 
     @cached_property
@@ -43,14 +43,14 @@ class IntegerLayer:
         """The weights divided by 2^shift: sums with them are those of whole numbers but for the exponent."""
         return self.weight * np.float32(2.0**-self.shift)
 
-    def offset(self, level: int) -> Floats:
+    def offset(self, rate_index: int) -> Floats:
         """Bias, level and half a unit for rounding, divided by 2^shift, (N,)."""
-        whole = self.bias + np.float32(level) * self.slope + np.float32(2 ** (self.shift - 1))
+        whole = self.bias + np.float32(rate_index) * self.slope + np.float32(2 ** (self.shift - 1))
         return whole * np.float32(2.0**-self.shift)
 
-    def activate(self, x: Floats, level: int = 0) -> Floats:
+    def activate(self, x: Floats, rate_index: int = 0) -> Floats:
         """As the call, clipped to 0..127."""
-        y = self(x, level)
+        y = self(x, rate_index)
         return np.clip(y, 0, ACTIVATION_MAX, out=y)
 
     def check_exact(self, largest: int = ACTIVATION_MAX) -> None:

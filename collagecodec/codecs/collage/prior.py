@@ -38,10 +38,10 @@ class PassNetwork:
     mix: IntegerLayer
     out: IntegerLayer
 
-    def __call__(self, features: Floats, level: int, tables: int) -> TableNumbers:
+    def __call__(self, features: Floats, rate_index: int, tables: int) -> TableNumbers:
         """Neighbourhoods (M, 9 F) to table numbers (M, N)."""
         hidden = self.mix.activate(self.near.activate(features))
-        return np.clip(self.out(hidden, level), 0, tables - 1).astype(np.uint8)
+        return np.clip(self.out(hidden, rate_index), 0, tables - 1).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Prior:
     tables: Tables
 
     def decode(
-        self, fetch: Fetch, rows: int, columns: int, level: int, active: NDArray[np.bool_], slices: int
+        self, fetch: Fetch, rows: int, columns: int, rate_index: int, active: NDArray[np.bool_], slices: int
     ) -> Codes:
         """Codes (rows, columns, C) of a tile, int32; slices that are not wanted and inactive channels are zero.
 
@@ -121,10 +121,10 @@ class Prior:
         def exchange(tables: TableNumbers, _: Codes | None) -> Codes:
             return fetch(tables)
 
-        return _Walk(self, rows, columns, level, active, None).run(exchange, slices)
+        return _Walk(self, rows, columns, rate_index, active, None).run(exchange, slices)
 
     def encode(
-        self, wanted: Codes, level: int, active: NDArray[np.bool_]
+        self, wanted: Codes, rate_index: int, active: NDArray[np.bool_]
     ) -> tuple[Codes, list[tuple[Codes, TableNumbers]]]:
         """Codes as they will be decoded, and the passes (symbols, table numbers), each (M, N), to be coded.
 
@@ -140,7 +140,7 @@ class Prior:
 
         rows, columns, channels = wanted.shape
         flat = np.clip(wanted, -MAX_CODE, MAX_CODE).reshape(-1, channels)
-        walk = _Walk(self, rows, columns, level, active, flat)
+        walk = _Walk(self, rows, columns, rate_index, active, flat)
         return walk.run(exchange, len(self.slices)), coded
 
 
@@ -152,11 +152,11 @@ class _Walk:
         prior: Prior,
         rows: int,
         columns: int,
-        level: int,
+        rate_index: int,
         active: NDArray[np.bool_],
         wanted: Codes | None,
     ) -> None:
-        self.prior, self.rows, self.columns, self.level = prior, rows, columns, level
+        self.prior, self.rows, self.columns, self.rate_index = prior, rows, columns, rate_index
         self.active, self.wanted = active, wanted
         channels = prior.slices[-1].last
         self.codes = np.zeros((rows * columns, channels), np.int32)
@@ -176,14 +176,14 @@ class _Walk:
         own = part.own.weight.shape[1]
         framed = np.zeros((self.rows + 2, self.columns + 2, offset + own + 2), np.float32)
         inner = framed[1:-1, 1:-1]
-        inner[..., -2:] = self.level, ACTIVATION_MAX
+        inner[..., -2:] = self.rate_index, ACTIVATION_MAX
         if earlier is not None:
             inner[..., :offset] = earlier.reshape(self.rows, self.columns, offset)
         for number, cells in enumerate(passes(self.rows, self.columns, index == 0)):
             if not cells.flat.size:
                 continue
             near = np.take(framed.reshape(-1, framed.shape[2]), cells.around, axis=0)
-            tables = part.networks[number](near.reshape(len(near), -1), self.level, len(self.prior.tables))
+            tables = part.networks[number](near.reshape(len(near), -1), self.rate_index, len(self.prior.tables))
             symbols, codes = self._settle(index, number, channels, cells, tables)
             self.codes[cells.flat, channels] = codes
             magnitude = np.minimum(np.abs(symbols), len(self.prior.magnitudes) - 1)

@@ -15,20 +15,20 @@ CODE_UNIT = 4
 """Codes times multipliers are in units of 1/4 of a pixel level."""
 
 
-def step_units(step: float) -> int:
+def step_code_of(step: float) -> int:
     """A step in pixel levels as it is stored: the nearest 1/64th in the allowed range."""
     return min(max(round(step * STEP_UNIT), MIN_STEP), MAX_STEP)
 
 
-def level_of(units: int) -> int:
+def rate_index_of(step_code: int) -> int:
     """The level, what networks know of the step: floor(8 log2(units)), 0..127, in whole numbers.
 
-    >>> level_of(4096)
+    >>> rate_index_of(4096)
     96
     """
-    return (units**8).bit_length() - 1
+    return (step_code**8).bit_length() - 1
 
 
-def multipliers(units: int, gains: NDArray[np.integer]) -> NDArray[np.int64]:
+def multipliers(step_code: int, gains: NDArray[np.integer]) -> NDArray[np.int64]:
     """Whole-number multiplier m of every channel for a stored step; `gains` (C,) in 1/4096ths."""
-    return np.maximum(1, (units * gains.astype(np.int64) + 2**15) >> 16)
+    return np.maximum(1, (step_code * gains.astype(np.int64) + 2**15) >> 16)

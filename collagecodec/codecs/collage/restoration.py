@@ -23,11 +23,11 @@ class Restoration:
         """Pixels by which a correction looks beyond its place, on every side."""
         return 2 * len(self.layers)
 
-    def correct(self, planes: Floats, level: int) -> Floats:
+    def correct(self, planes: Floats, rate_index: int) -> Floats:
         """Planes (3, H, W) in 1/16 level, `margin` pixels of neighbourhood included on every side, to the
         corrected planes (3, H - 2 margin, W - 2 margin). H and W are even; at the border of a picture the
         neighbourhood repeats its outermost pixels."""
-        maps = convolve_planes(self.layers, planes, level)
+        maps = convolve_planes(self.layers, planes, rate_index)
         rows, columns = maps.shape[:2]
         correction = maps.reshape(rows, columns, 3, 2, 2).transpose(2, 0, 3, 1, 4)
         margin = self.margin

@@ -34,16 +34,16 @@ _ROUNDING = 1 / 3
 class Coding(Protocol):
     """How coefficients become bytes and come back."""
 
-    def pack(self, coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
-        """Return the bytes of coefficients (B, C, V) in 1/16 level, at a step of `units` of them."""
+    def pack(self, coefficients: NDArray[np.float64], step_code: int, columns: int) -> bytes:
+        """Return the bytes of coefficients (B, C, V) in 1/16 level, at a step of `step_code` of them."""
 
-    def unpack(self, data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.float64]:
+    def unpack(self, data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
         """Return the quantised coefficients in 1/16 level, whole numbers of the given shape; FormatError."""
 
 
-def pack(coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
+def pack(coefficients: NDArray[np.float64], step_code: int, columns: int) -> bytes:
     """See `Coding.pack`. `columns`: blocks in a row of the picture."""
-    levels = np.abs(coefficients) / units
+    levels = np.abs(coefficients) / step_code
     threshold = np.full(levels.shape[2], _ROUNDING)
     threshold[0] = 0.5
     levels = np.floor(levels + threshold).clip(0, MAX_VALUE >> 4)
@@ -58,7 +58,7 @@ def pack(coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
     return len(side).to_bytes(2, "little") + side + encode(passes, tables())
 
 
-def unpack(data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.float64]:
+def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
     """See `Coding.unpack`."""
     end = 2 + int.from_bytes(data[:2], "little")
     chosen = _side(data[2:end], shape)
@@ -70,7 +70,7 @@ def unpack(data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.fl
     decoder.finish()
     levels = symbols.astype(np.float64)
     levels[:, :, 0] = _sums(levels[:, :, 0], columns)
-    return levels * units
+    return levels * step_code
 
 
 def _passes(symbols: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -22,7 +22,7 @@ _SAMPLE = 2048
 """Blocks that the choice is made on."""
 
 
-def pack(coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
+def pack(coefficients: NDArray[np.float64], step_code: int, columns: int) -> bytes:
     """See `dct_entropy.Coding.pack`; `columns` is not needed."""
     del columns
     blocks = coefficients.shape[0]
@@ -32,14 +32,14 @@ def pack(coefficients: NDArray[np.float64], units: int, columns: int) -> bytes:
     means = means.reshape(coefficients.shape[1:])
     means[:, 1:] = 0
     centred = flat - means.ravel()
-    widths, factors = _choose(centred[:: max(1, blocks // _SAMPLE)], units)
+    widths, factors = _choose(centred[:: max(1, blocks // _SAMPLE)], step_code)
     kept = np.flatnonzero(widths)
-    symbols = _quantise(centred[:, kept], widths[kept], _steps(factors[kept], units))
+    symbols = _quantise(centred[:, kept], widths[kept], _steps(factors[kept], step_code))
     side: bytes = (widths | factors << 4).astype(np.uint8).tobytes() + means[:, 0].astype("<i4").tobytes()
     return side + pack_fixed(symbols.ravel(), np.tile(widths[kept], blocks))
 
 
-def unpack(data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.float64]:
+def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
     """See `dct_entropy.Coding.unpack`."""
     del columns
     count, channels = shape[1] * shape[2], shape[1]
@@ -55,15 +55,15 @@ def unpack(data: bytes, shape: Shape, units: int, columns: int) -> NDArray[np.fl
     kept = np.flatnonzero(widths)
     symbols = unpack_fixed(data[end:], np.tile(widths[kept], shape[0]), shape[0] * kept.size)
     levels = np.zeros((shape[0], count))
-    steps, half = _steps(factors[kept], units), 2.0 ** (widths[kept] - 1)
+    steps, half = _steps(factors[kept], step_code), 2.0 ** (widths[kept] - 1)
     levels[:, kept] = np.floor((symbols.reshape(shape[0], -1) - half + 0.5) * steps)
     levels = levels.reshape(shape)
     levels[:, :, 0] += np.frombuffer(data, "<i4", channels, count).clip(-(2**24), 2**24)
     return levels
 
 
-def _steps(factors: NDArray[np.int64], units: int) -> NDArray[np.float64]:
-    return np.array(_FACTORS)[factors] * units / 4
+def _steps(factors: NDArray[np.int64], step_code: int) -> NDArray[np.float64]:
+    return np.array(_FACTORS)[factors] * step_code / 4
 
 
 def _quantise(
@@ -74,17 +74,17 @@ def _quantise(
     return np.asarray(np.floor(values / steps).clip(-half, half - 1) + half, np.int64)
 
 
-def _choose(values: NDArray[np.float64], units: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _choose(values: NDArray[np.float64], step_code: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the best width and step of every frequency: int64, (number of frequencies,) each."""
     count = values.shape[1]
     best = (values**2).mean(0)
     widths, factors = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    price = units**2 / 8
+    price = step_code**2 / 8
     for width in _WIDTHS:
         # More bits cost more: what they can gain at all bounds the search.
         open_ = np.flatnonzero(best > width * price)
         for factor in range(len(_FACTORS)):
-            steps = _steps(np.full(open_.size, factor), units)
+            steps = _steps(np.full(open_.size, factor), step_code)
             numbers = _quantise(values[:, open_], np.full(open_.size, width), steps)
             error = values[:, open_] - (numbers - 2.0 ** (width - 1) + 0.5) * steps
             cost = (error**2).mean(0) + width * price

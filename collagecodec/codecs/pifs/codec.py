@@ -36,7 +36,7 @@ from collagecodec.codecs.pifs.format import (
     plane_layouts,
     plane_means,
 )
-from collagecodec.codecs.pifs.layout import Grain
+from collagecodec.codecs.pifs.layout import PartitionParams
 from collagecodec.codecs.pifs.tree import MEAN_UNIT, Means, Tree, cells
 from collagecodec.errors import LimitError, UnsupportedImageError
 from collagecodec.sampling.colour import ycbcr
@@ -147,11 +147,11 @@ class PifsCodec(Codec):
         # A size that cuts no cell, neither of luma nor of chroma.
         cell = self.largest * self.chroma
         tile = self.tile_size // cell * cell
-        grain = Grain(
+        partition = PartitionParams(
             self.largest, self.smallest, self.smallest_domain, self.domain_step // 2, self.window, self.augment
         )
         fixed = self.mean_bits if self.coding == "fixed" else 0
-        params = Params(grain, self.chroma, round(self.step * MEAN_UNIT), fixed, 1)
+        params = Params(partition, self.chroma, round(self.step * MEAN_UNIT), fixed, 1)
         return Header(
             codec=CODEC_IDS[self.name],
             width=width,
@@ -197,7 +197,9 @@ class PifsCodec(Codec):
 def _applications(trees: list[Tree], stored: list[Means]) -> list[int]:
     """How often the maps of a tile are to be applied."""
     pairs = zip(trees, stored, strict=True)
-    return [Map.of(tree.layout, cells(tree, means), tree.layout.grain.unit).settle()[1] for tree, means in pairs]
+    return [
+        Map.of(tree.layout, cells(tree, means), tree.layout.partition.unit).settle()[1] for tree, means in pairs
+    ]
 
 
 def _planes(image: Image8) -> NDArray[np.float64]:

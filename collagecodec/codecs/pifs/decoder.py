@@ -50,7 +50,7 @@ class Picture:
 
     def pixels(self, request: Request) -> Image8:
         """Pixels of a request, (H, W) or (H, W, 3); ValueError, LimitError, DamagedTileError."""
-        header, unit = self.header, self.params.grain.unit
+        header, unit = self.header, self.params.partition.unit
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
         n = natural_cell(unit, self.finest * unit, (w, h), (width, height))
         vertical, rows = cover(y, h, height, n, unit, -(-header.height // unit))
@@ -60,7 +60,7 @@ class Picture:
 
     def _bands(self, n: int, rows: slice, columns: slice) -> Iterator[Band]:
         """Planes of some units of n samples, in 1/16 level, float32 (C, h, w), a row of tiles at a time."""
-        header, unit = self.header, self.params.grain.unit
+        header, unit = self.header, self.params.partition.unit
         for row in range(header.tiles_down):
             top, bottom = self._within(row, rows, header.height)
             if top >= bottom:
@@ -80,13 +80,13 @@ class Picture:
 
     def _within(self, number: int, wanted: slice, length: int) -> tuple[int, int]:
         """First and last unit of a row or column of tiles that is wanted."""
-        unit, side = self.params.grain.unit, self.header.tile_size or length
+        unit, side = self.params.partition.unit, self.header.tile_size or length
         first, last = number * side // unit, -(-min((number + 1) * side, length) // unit)
         return max(first, wanted.start), min(last, wanted.stop)
 
     def _tile(self, tile: int, n: int) -> Band:
         """Planes of a tile in 1/16 level, at n samples a unit, in whole units: float32 (C, h, w)."""
-        unit = self.params.grain.unit
+        unit = self.params.partition.unit
         planes: list[NDArray[np.float32]] = []
         for tree, means in zip(self.trees(tile), plane_means(self.params, self.header.channels), strict=True):
             z = _fixed_point(tree, means, n, self.params.iterations)
@@ -116,7 +116,7 @@ def collage_of(name: str, tree: Tree, means: Means) -> Collage:
     layout = tree.layout
     height, width = (side + side % 2 for side in layout.padded)
     found = cells(tree, means)
-    groups = Map.of(layout, found, layout.grain.unit)
+    groups = Map.of(layout, found, layout.partition.unit)
     z = groups.settle()[0]
     geometry = Geometry(
         height, width, 1, corners=domain_grid(height, width, 2, 2), pool=2, isometries=ALL_ISOMETRIES

@@ -19,7 +19,7 @@ from bitstream.errors import FormatError
 from bitstream.fixed_width import pack_fixed, unpack_fixed
 from collagecodec.codecs.laplace import tables
 from collagecodec.codecs.pifs.layout import Grid, Layout
-from collagecodec.codecs.pifs.tree import CONTEXTS, MAX_A, Level, Tree, activity, contexts, nodes
+from collagecodec.codecs.pifs.tree import CONTEXTS, MAX_A, QuadtreeLevel, Tree, activity, contexts, nodes
 
 _GEOMETRIC = 64
 _BINARY = 64
@@ -74,7 +74,7 @@ def unpack(data: bytes, layouts: list[Layout]) -> list[Tree]:
 
 def _walk(layout: Layout, side: Side, factors: dict[int, int], code: Coder, given: Tree | None) -> Tree:
     """Code a tree pass by pass; the tree that was coded. `given` is the encoder's."""
-    shape = layout.shape(layout.grain.largest)
+    shape = layout.shape(layout.partition.largest)
     indices = np.full(shape[0] * shape[1], side[0], np.uint8)
     symbols = np.zeros(0, np.int64) if given is None else _differences(given.roots).ravel()
     tree = Tree(layout, _sums(code(indices, symbols).reshape(shape)))
@@ -82,15 +82,15 @@ def _walk(layout: Layout, side: Side, factors: dict[int, int], code: Coder, give
     rest = side[1:]
     for number, present in enumerate(nodes(layout, tree.levels)):
         own = None if given is None else given.levels[number]
-        level = Level.blank(layout, layout.grain.sizes[number])
+        level = QuadtreeLevel.blank(layout, layout.partition.sizes[number])
         context = contexts(seen)
-        last = number == len(layout.grain.sizes) - 1
+        last = number == len(layout.partition.sizes) - 1
         if not last:
             level.split[present] = _flags(code(rest[context[present]], _of(own, "split", present)))
         leaves = present & ~level.split
         if level.size in factors:
             table = np.full(np.count_nonzero(leaves), factors[level.size], np.uint8)
-            level.a[leaves] = _bounded(code(table, _of(own, "a", leaves)), layout.grain.augment)
+            level.a[leaves] = _bounded(code(table, _of(own, "a", leaves)), layout.partition.augment)
         if not last:
             where = context[level.split]
             indices = np.stack([rest[CONTEXTS + where], rest[CONTEXTS + where], rest[2 * CONTEXTS + where]])
@@ -101,7 +101,7 @@ def _walk(layout: Layout, side: Side, factors: dict[int, int], code: Coder, give
     return tree
 
 
-def _of(level: Level | None, name: str, where: NDArray[np.bool_]) -> Grid:
+def _of(level: QuadtreeLevel | None, name: str, where: NDArray[np.bool_]) -> Grid:
     """What the encoder has at some nodes; nothing for a decoder."""
     return np.zeros(0, np.int64) if level is None else getattr(level, name)[..., where].ravel().astype(np.int64)
 
@@ -119,8 +119,8 @@ def _bounded(a: Grid, signed: bool) -> Grid:
 
 
 def _side_size(layout: Layout, number: int) -> int:
-    size = layout.grain.sizes[number]
-    tables = 0 if number == len(layout.grain.sizes) - 1 else 3 * CONTEXTS
+    size = layout.partition.sizes[number]
+    tables = 0 if number == len(layout.partition.sizes) - 1 else 3 * CONTEXTS
     return tables + (MAX_A + 1) // 2 * bool(layout.positions(size)[0])
 
 
@@ -129,7 +129,7 @@ def _numbering(layouts: list[Layout]) -> list[dict[int, int]]:
     found: list[dict[int, int]] = []
     number = _FACTORS
     for layout in layouts:
-        sizes = [size for size in layout.grain.sizes if layout.positions(size)[0]]
+        sizes = [size for size in layout.partition.sizes if layout.positions(size)[0]]
         found.append({size: number + i for i, size in enumerate(sizes)})
         number += len(sizes)
     return found
@@ -137,7 +137,7 @@ def _numbering(layouts: list[Layout]) -> list[dict[int, int]]:
 
 def _sides(data: bytes, layouts: list[Layout]) -> list[Side]:
     """The choices of tables, one array a plane; FormatError."""
-    sizes = [1 + sum(_side_size(layout, i) for i in range(len(layout.grain.sizes))) for layout in layouts]
+    sizes = [1 + sum(_side_size(layout, i) for i in range(len(layout.partition.sizes))) for layout in layouts]
     inflater = zlib.decompressobj()
     try:
         raw = inflater.decompress(data, sum(sizes) + 1)
@@ -155,15 +155,15 @@ def _tables(sides: list[Side], layouts: list[Layout]) -> Tables:
         rest = side[1:]
         if side[0] >= _GEOMETRIC:
             raise FormatError("there is no such table of means: the file is damaged")
-        for number in range(len(layout.grain.sizes)):
+        for number in range(len(layout.partition.sizes)):
             size = _side_size(layout, number)
             splits, haar = rest[: 3 * CONTEXTS][:CONTEXTS], rest[CONTEXTS : 3 * CONTEXTS]
-            if number < len(layout.grain.sizes) - 1:
+            if number < len(layout.partition.sizes) - 1:
                 binary = (splits == 0) | (splits >= _GEOMETRIC) & (splits < _GEOMETRIC + _BINARY)
                 if not binary.all() or (haar >= _GEOMETRIC).any():
                     raise FormatError("there is no such table of splits: the file is damaged")
             if size % (3 * CONTEXTS):
-                counts.append(_factor_counts(rest[size - (MAX_A + 1) // 2 : size], layout.grain.augment))
+                counts.append(_factor_counts(rest[size - (MAX_A + 1) // 2 : size], layout.partition.augment))
             rest = rest[size:]
     return Tables(counts)
 
@@ -199,7 +199,7 @@ def _choose(tree: Tree) -> Side:
             side += [_geometric(level.haar[:2, one & level.split]) for one in here]
             side += [_geometric(level.haar[2, one & level.split]) for one in here]
         if tree.layout.positions(level.size)[0]:
-            side += _nibbles(np.abs(level.a[present & ~level.split]), tree.layout.grain.augment)
+            side += _nibbles(np.abs(level.a[present & ~level.split]), tree.layout.partition.augment)
         seen = activity(level)
     return np.array(side, np.uint8)
 
@@ -241,7 +241,7 @@ def _sums(differences: Grid) -> Grid:
     return found.cumsum(1)
 
 
-def _widths(level: Level, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _widths(level: QuadtreeLevel, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Widths of the three parts of a place, and of which leaves they are stored."""
     return np.array(layout.place_bits(level.size)), level.a != 0
 

@@ -11,7 +11,7 @@ from bitstream.errors import FormatError
 from bitstream.fixed_width import pack_fixed, unpack_fixed
 from collagecodec.codecs.pifs.entropy import check_places
 from collagecodec.codecs.pifs.layout import Grid, Layout
-from collagecodec.codecs.pifs.tree import Level, Tree
+from collagecodec.codecs.pifs.tree import QuadtreeLevel, Tree
 
 FACTOR_BITS = 4
 """For magnitudes 0 .. 15."""
@@ -22,9 +22,9 @@ def widths(layout: Layout, mean_bits: int) -> NDArray[np.int64]:
 
     0 where there is nothing to tell: no domain cells, one position, no augmentation.
     """
-    size = layout.grain.largest
+    size = layout.partition.largest
     some = layout.positions(size)[0] > 0
-    sign = int(some and layout.grain.augment)
+    sign = int(some and layout.partition.augment)
     places = layout.place_bits(size) if some else (0, 0, 0)
     return np.array((mean_bits, FACTOR_BITS * some, sign, *places), np.int64)
 
@@ -44,7 +44,7 @@ def pack(trees: list[Tree], mean_bits: int) -> bytes:
 def unpack(data: bytes, layouts: list[Layout], mean_bits: int) -> list[Tree]:
     """The trees of a payload, one a plane; FormatError."""
     own = [widths(layout, mean_bits) for layout in layouts]
-    shapes = [layout.shape(layout.grain.largest) for layout in layouts]
+    shapes = [layout.shape(layout.partition.largest) for layout in layouts]
     if len(data) != (sum(int(w.sum()) * r * c for w, (r, c) in zip(own, shapes, strict=True)) + 7) // 8:
         raise FormatError("the codes do not fill the tile: the file is damaged")
     bits = np.concatenate([np.tile(w[w > 0], r * c) for w, (r, c) in zip(own, shapes, strict=True)])
@@ -61,9 +61,9 @@ def unpack(data: bytes, layouts: list[Layout], mean_bits: int) -> list[Tree]:
 
 
 def _tree(layout: Layout, parts: Grid) -> Tree:
-    blank = Level.blank(layout, layout.grain.largest)
+    blank = QuadtreeLevel.blank(layout, layout.partition.largest)
     a = np.where(parts[2] == 1, -parts[1], parts[1])
     place = parts[3:] * (a != 0)
     if layout.positions(blank.size)[0]:
         check_places(place, blank.size, layout)
-    return Tree(layout, parts[0], [Level(blank.size, blank.split, blank.haar, a, place)])
+    return Tree(layout, parts[0], [QuadtreeLevel(blank.size, blank.split, blank.haar, a, place)])

@@ -46,7 +46,7 @@ class Map:
     @classmethod
     def of(cls, layout: Layout, cells: list[Cells], n: int) -> Map:
         """The map of range cells in samples that are n / unit times as dense as the stored ones."""
-        unit = layout.grain.unit
+        unit = layout.partition.unit
         height, width = (side * n // unit for side in layout.padded)
         flat = np.zeros(height * width, np.int32)
         parts = []

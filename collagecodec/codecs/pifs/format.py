@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bitstream.container import CODEC_IDS, Header
 from bitstream.errors import FormatError, LimitError
 from collagecodec.codecs.pifs.fixed_point import MAX_ITERATIONS
-from collagecodec.codecs.pifs.layout import Grain, Layout
+from collagecodec.codecs.pifs.layout import Layout, PartitionParams
 from collagecodec.codecs.pifs.tree import Means
 
 MAX_CELL = 128
@@ -30,19 +30,19 @@ class Params:
     iterations  how often the maps are applied, 1 .. 64
     """
 
-    grain: Grain
+    partition: PartitionParams
     chroma: int
-    units: int
+    step_code: int
     mean_bits: int
     iterations: int
 
     def pack(self) -> bytes:
         """The parameter bytes of a header."""
-        grain = self.grain
-        flags = _AUGMENT * grain.augment | _HALF * (self.chroma == 2) | _QUARTER * (self.chroma == 4)
+        partition = self.partition
+        flags = _AUGMENT * partition.augment | _HALF * (self.chroma == 2) | _QUARTER * (self.chroma == 4)
         return _LAYOUT.pack(
-            flags, grain.largest, grain.smallest, grain.smallest_domain, grain.step, grain.window.bit_length(),
-            self.mean_bits, self.iterations, 0, self.units,
+            flags, partition.largest, partition.smallest, partition.smallest_domain, partition.step,
+            partition.window.bit_length(), self.mean_bits, self.iterations, 0, self.step_code,
         )  # fmt: skip
 
     @classmethod
@@ -54,7 +54,7 @@ class Params:
             raise LimitError(f"pifs holds up to {MAX_PIXELS} pixels: the header asks for more")
         if len(header.params) != _LAYOUT.size:
             raise FormatError("the parameters of 'pifs' have another length: the header is damaged")
-        flags, largest, smallest, domain, step, window, bits, iterations, reserved, units = _LAYOUT.unpack(
+        flags, largest, smallest, domain, step, window, bits, iterations, reserved, step_code = _LAYOUT.unpack(
             header.params
         )
         ratio = largest // max(1, smallest)
@@ -62,21 +62,21 @@ class Params:
             1 <= smallest <= largest <= MAX_CELL and smallest * ratio == largest and ratio & (ratio - 1) == 0,
             1 <= domain <= MAX_CELL and step >= 1 and window <= MAX_WINDOW.bit_length() and flags < 6,
             bits <= 8 and (not bits or ratio == 1),
-            1 <= iterations <= MAX_ITERATIONS and reserved == 0 and units >= 1,
+            1 <= iterations <= MAX_ITERATIONS and reserved == 0 and step_code >= 1,
         )
         if not all(sound):
             raise FormatError(
                 f"the parameters {header.params.hex()} of 'pifs' make no sense: the header is damaged"
             )
-        grain = Grain(largest, smallest, domain, step, 1 << window >> 1, bool(flags & _AUGMENT))
+        partition = PartitionParams(largest, smallest, domain, step, 1 << window >> 1, bool(flags & _AUGMENT))
         chroma, side = REDUCTIONS[flags >> 1], header.tile_size
         if (
-            side % (2 * grain.unit)
+            side % (2 * partition.unit)
             or max(tile_sides(header)) ** 2 > 4 * MAX_TILE_PIXELS
             or (tile_sides(header)[0] * tile_sides(header)[1] > MAX_TILE_PIXELS)
         ):
             raise FormatError(f"tiles of {side} pixels do not fit the codec 'pifs': the header is damaged")
-        return cls(grain, chroma, units, bits, iterations)
+        return cls(partition, chroma, step_code, bits, iterations)
 
 
 def tile_sides(header: Header) -> tuple[int, int]:
@@ -88,15 +88,15 @@ def tile_sides(header: Header) -> tuple[int, int]:
 def plane_layouts(header: Header, params: Params, tile: int) -> list[Layout]:
     """The layouts of the planes of a tile: Y, or Y, Cb, Cr."""
     _, _, width, height = header.tile_box(tile)
-    layouts = [Layout(height, width, params.grain)]
+    layouts = [Layout(height, width, params.partition)]
     if header.channels == 3:
         by = params.chroma
-        layouts += [Layout(-(-height // by), -(-width // by), params.grain)] * 2
+        layouts += [Layout(-(-height // by), -(-width // by), params.partition)] * 2
     return layouts
 
 
 def plane_means(params: Params, channels: int) -> list[Means]:
     """How the means of Y, Cb, Cr are stored; a sample of halved chroma stands for four, its step is half."""
-    chroma = max(1, params.units // params.chroma)
-    luma, colour = Means(params.units, params.mean_bits), Means(chroma, params.mean_bits, centred=True)
+    chroma = max(1, params.step_code // params.chroma)
+    luma, colour = Means(params.step_code, params.mean_bits), Means(chroma, params.mean_bits, centred=True)
     return [luma, colour, colour][:channels]

@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Grain:
+class PartitionParams:
     """The settings that shape the cells of a plane: sides in samples.
 
     largest, smallest   sides of the largest and smallest range cells; largest = smallest * 2^k
@@ -56,12 +56,12 @@ class Layout:
 
     height: int
     width: int
-    grain: Grain
+    partition: PartitionParams
 
     @cached_property
     def padded(self) -> tuple[int, int]:
         """Height and width in whole nodes of the largest size, in samples."""
-        top = self.grain.largest
+        top = self.partition.largest
         return -(-self.height // top) * top, -(-self.width // top) * top
 
     def shape(self, size: int) -> tuple[int, int]:
@@ -77,30 +77,30 @@ class Layout:
     def positions(self, size: int) -> tuple[int, int]:
         """Positions (down, across) of the domain cells of range cells of `size`; 0, 0 if there are none."""
         room = self.height // 2 - size, self.width // 2 - size
-        if min(room) < 0 or size < self.grain.smallest_domain:
+        if min(room) < 0 or size < self.partition.smallest_domain:
             return 0, 0
-        return room[0] // self.grain.step + 1, room[1] // self.grain.step + 1
+        return room[0] // self.partition.step + 1, room[1] // self.partition.step + 1
 
     def windows(self, size: int) -> tuple[int, int]:
         """Positions (down, across) that one node can choose from."""
         down, across = self.positions(size)
-        most = self.grain.window or max(down, across)
+        most = self.partition.window or max(down, across)
         return min(down, most), min(across, most)
 
     def groups(self, size: int) -> tuple[Grid, Grid]:
         """Number of the group of every row and of every column of nodes; 0 where all share all positions."""
         rows, columns = self.shape(size)
-        if not self.grain.window:
+        if not self.partition.window:
             return np.zeros(rows, np.int64), np.zeros(columns, np.int64)
         return np.arange(rows) * size // GROUP, np.arange(columns) * size // GROUP
 
     def anchor(self, size: int, group: NDArray[np.int64] | int, axis: int) -> NDArray[np.int64]:
         """First position of the window of groups on an axis (0 down, 1 across): int64, shape of `group`."""
         count, length = self.positions(size)[axis], self.windows(size)[axis]
-        middle = (np.asarray(group) * (GROUP // 2) + GROUP // 4 - size // 2) // self.grain.step
+        middle = (np.asarray(group) * (GROUP // 2) + GROUP // 4 - size // 2) // self.partition.step
         return np.asarray(np.clip(middle - length // 2, 0, count - length), np.int64)
 
     def place_bits(self, size: int) -> tuple[int, int, int]:
         """Bits of a position down and across within the window, and of an isometry."""
         down, across = self.windows(size)
-        return max(0, down - 1).bit_length(), max(0, across - 1).bit_length(), 3 if self.grain.augment else 0
+        return max(0, down - 1).bit_length(), max(0, across - 1).bit_length(), 3 if self.partition.augment else 0

@@ -30,7 +30,7 @@ CONTEXTS = 4
 
 
 @dataclass(frozen=True)
-class Level:
+class QuadtreeLevel:
     """The nodes of one size, (rows, columns) each.
 
     split     whether a node is divided; False where there is no node
@@ -47,7 +47,7 @@ class Level:
     place: Grid
 
     @classmethod
-    def blank(cls, layout: Layout, size: int) -> Level:
+    def blank(cls, layout: Layout, size: int) -> QuadtreeLevel:
         """No splits, no domain cells."""
         shape = layout.shape(size)
         three = (3, *shape)
@@ -63,7 +63,7 @@ class Tree:
 
     layout: Layout
     roots: Grid
-    levels: list[Level] = field(default_factory=list)
+    levels: list[QuadtreeLevel] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,15 @@ def predicted(means: Grid) -> tuple[Grid, Grid]:
     return horizontal, vertical
 
 
-def levels_of(steps: Grid, units: int, size: int) -> Grid:
-    """Means or Haar coefficients of nodes of `size` in 1/16 level, from quantiser steps of `units` / size."""
-    return (2 * steps * units + size) // (2 * size)
+def levels_of(steps: Grid, step_code: int, size: int) -> Grid:
+    """Means or Haar coefficients of nodes of `size` in 1/16 level, from quantiser steps of `step_code` / size."""
+    return (2 * steps * step_code + size) // (2 * size)
 
 
-def divided(means: Grid, level: Level, units: int) -> Grid:
+def divided(means: Grid, level: QuadtreeLevel, step_code: int) -> Grid:
     """Means of the next smaller nodes; the quarters of a leaf have its mean."""
     across, down = predicted(means)
-    horizontal, vertical, diagonal = levels_of(level.haar, units, level.size)
+    horizontal, vertical, diagonal = levels_of(level.haar, step_code, level.size)
     h = np.where(level.split, across + horizontal, 0)
     v = np.where(level.split, down + vertical, 0)
     d = np.where(level.split, diagonal, 0)
@@ -114,7 +114,7 @@ def divided(means: Grid, level: Level, units: int) -> Grid:
     return np.clip(finer, -MEAN_LIMIT, MEAN_LIMIT)
 
 
-def activity(level: Level) -> Grid:
+def activity(level: QuadtreeLevel) -> Grid:
     """How much happens about the quarters of the nodes: sums of magnitudes of Haar coefficients."""
     total = np.abs(level.haar).sum(0)
     wide = np.pad(total, 1)
@@ -127,20 +127,20 @@ def contexts(grid: Grid) -> Grid:
     return np.searchsorted((1, 4, 10), grid, side="right")
 
 
-def nodes(layout: Layout, levels: list[Level]) -> Iterator[Mask]:
+def nodes(layout: Layout, levels: list[QuadtreeLevel]) -> Iterator[Mask]:
     """Which nodes there are, level by level; a decoder appends a level before it asks for the next."""
-    for number, size in enumerate(layout.grain.sizes):
+    for number, size in enumerate(layout.partition.sizes):
         present = layout.inside(size)
         yield present if number == 0 else present & np.asarray(quartered(levels[number - 1].split), bool)
 
 
 @dataclass(frozen=True)
 class Means:
-    """How means are stored: as a pyramid in steps of `units` / size 1/16 levels, or, of one size of cells, in
+    """How means are stored: as a pyramid in steps of `step_code` / size 1/16 levels, or, of one size of cells, in
     `bits` bits each. Of those, the intervals of `centred` means have 0 in the middle of one, for colour
     differences; the others have it at an end."""
 
-    units: int
+    step_code: int
     bits: int = 0
     centred: bool = False
 
@@ -149,24 +149,24 @@ class Means:
         if self.bits:
             steps = np.floor((means + 128) * (2**self.bits / 256) + self.centred / 2)
             return np.asarray(np.clip(steps, 0, 2**self.bits - 1), np.int64)
-        return rounded(means * MEAN_UNIT, self.units, size)
+        return rounded(means * MEAN_UNIT, self.step_code, size)
 
     def levels(self, codes: Grid, size: int) -> Grid:
         """Means of roots in 1/16 level around 0; of codes in bits the middles of their intervals."""
         if self.bits:
             return ((2 * codes + (not self.centred)) * 2048 >> self.bits) - 2048
-        return np.clip(levels_of(codes, self.units, size), -MEAN_LIMIT, MEAN_LIMIT)
+        return np.clip(levels_of(codes, self.step_code, size), -MEAN_LIMIT, MEAN_LIMIT)
 
 
-def rounded(values: NDArray[np.floating], units: int, size: int, rounding: float = 0.5) -> Grid:
+def rounded(values: NDArray[np.floating], step_code: int, size: int, rounding: float = 0.5) -> Grid:
     """Quantiser steps of means or coefficients in 1/16 level; `rounding` is added to magnitudes."""
-    magnitude = np.floor(np.abs(values) * size / units + rounding)
+    magnitude = np.floor(np.abs(values) * size / step_code + rounding)
     return np.asarray(np.where(values < 0, -magnitude, magnitude), np.int64)
 
 
 def cells(tree: Tree, stored: Means) -> list[Cells]:
     """The range cells of a tree, size by size from the largest."""
-    found, means = [], stored.levels(tree.roots, tree.layout.grain.largest)
+    found, means = [], stored.levels(tree.roots, tree.layout.partition.largest)
     for level, present in zip(tree.levels, nodes(tree.layout, tree.levels), strict=True):
         rows, columns = np.nonzero(present & ~level.split)
         a, place = level.a[rows, columns], level.place[:, rows, columns] * (level.a[rows, columns] != 0)
@@ -175,8 +175,8 @@ def cells(tree: Tree, stored: Means) -> list[Cells]:
             for axis, lines in enumerate((rows, columns)):
                 group = tree.layout.groups(level.size)[axis][lines]
                 first = tree.layout.anchor(level.size, group, axis)
-                corner[axis] = (first + place[axis]) * tree.layout.grain.step * (a != 0)
+                corner[axis] = (first + place[axis]) * tree.layout.partition.step * (a != 0)
         y, x = (np.asarray(lines * level.size, np.int64) for lines in (rows, columns))
         found.append(Cells(level.size, y, x, means[rows, columns], a, corner[0], corner[1], place[2]))
-        means = divided(means, level, stored.units)
+        means = divided(means, level, stored.step_code)
     return found

@@ -15,12 +15,12 @@ from collagecodec.codecs.collage.encoder import encoding
 from collagecodec.codecs.collage.encoder.objective import TRADE_OFF, Objective, Rate, Region
 from collagecodec.codecs.collage.encoder.refinement import Refiner, soft_rounded
 from collagecodec.codecs.collage.model import load_decoder
-from collagecodec.codecs.collage.quantiser import level_of, step_units
+from collagecodec.codecs.collage.quantiser import rate_index_of, step_code_of
 from collagecodec.codecs.collage.torch.loading import twins_of
 from collagecodec.codecs.models import current
 from collagecodec.errors import MissingLibraryError
 
-UNITS = step_units(30.0)
+STEP_CODE = step_code_of(30.0)
 FEW = {2: (0, 1), 3: (0, 3), 4: (6, 2)}
 
 
@@ -52,18 +52,18 @@ def test_twins_of_a_decoder_compute_what_it_computes(decoder):
     twins = twins_of(decoder)
     rng = np.random.default_rng(1)
     planes = np.round(rng.normal(0, 700, (3, 48, 32))).astype(np.float32)
-    level = level_of(UNITS)
-    expected = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), level)
-    found = twins.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), level / 16))
+    rate_index = rate_index_of(STEP_CODE)
+    expected = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), rate_index)
+    found = twins.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), rate_index / 16))
     assert np.array_equal(found[0].numpy() * 16, expected)
     wanted = torch.round(some_codes())[0].permute(1, 2, 0).numpy().astype(np.int32)
     active = np.ones(384, bool)
     # What the prior takes for impossible is left out first.
-    kept, passes = decoder.prior.encode(decoder.prior.encode(wanted, level, active)[0], level, active)
+    kept, passes = decoder.prior.encode(decoder.prior.encode(wanted, rate_index, active)[0], rate_index, active)
     codes = torch.from_numpy(kept.astype(np.float32)).permute(2, 0, 1)[None]
     symbols = codes.clone()
     symbols[:, :16] -= twins.prior.means(codes[:, :16])
-    positions = twins.prior(symbols, torch.full((1, 1, 1, 1), level / 16))
+    positions = twins.prior(symbols, torch.full((1, 1, 1, 1), rate_index / 16))
     tables = torch.floor(positions + 0.5).clamp(0, 63).numpy().astype(np.uint8)
     # The last pass of the last slice: the cells with an odd sum of row and column.
     odd = np.add.outer(np.arange(5), np.arange(6)) % 2 == 1
@@ -72,7 +72,7 @@ def test_twins_of_a_decoder_compute_what_it_computes(decoder):
 
 @pytest.mark.parametrize("smooth", [True, False])
 def test_derivatives_agree_with_differences(decoder, smooth):
-    objective = Objective(decoder, UNITS, np.ones(384, bool))
+    objective = Objective(decoder, STEP_CODE, np.ones(384, bool))
     objective.restoration = []
     target = torch.from_numpy(scene(64, 80).transpose(2, 0, 1)[None] - np.float32(128))
     codes = some_codes()
@@ -94,7 +94,7 @@ def test_derivatives_agree_with_differences(decoder, smooth):
 
 
 def test_the_estimate_of_a_change_s_own_bits_is_exact(decoder):
-    objective = Objective(decoder, UNITS, np.ones(384, bool))
+    objective = Objective(decoder, STEP_CODE, np.ones(384, bool))
     codes = torch.round(some_codes())
     rate = Rate(objective, codes)
     changed = codes.clone()
@@ -107,7 +107,7 @@ def test_the_estimate_of_a_change_s_own_bits_is_exact(decoder):
 def test_more_refinement_never_raises_the_objective(decoder):
     picture = scene(64, 80)
     planes = picture.transpose(2, 0, 1)[None] - np.float32(128)
-    refiner = Refiner(decoder, UNITS, np.ones(384, bool))
+    refiner = Refiner(decoder, STEP_CODE, np.ones(384, bool))
     region = Region((slice(None), slice(None), slice(1, 4), slice(0, 6)), torch.from_numpy(planes))
     window = encoding.Window(
         some_codes()[0].permute(1, 2, 0).numpy(),

@@ -13,11 +13,11 @@ from collagecodec.codecs.collage.encoder.analysis import planes_of
 from collagecodec.codecs.collage.encoder.hypernetwork import HyperNetwork
 from collagecodec.codecs.collage.integers import IntegerLayer as NumpyLayer
 from collagecodec.codecs.collage.model import build_decoder
-from collagecodec.codecs.collage.quantiser import level_of, multipliers, step_units
+from collagecodec.codecs.collage.quantiser import multipliers, rate_index_of, step_code_of
 from collagecodec.codecs.collage.torch.export import count_tables, decoder_arrays, layer_arrays
 from collagecodec.codecs.collage.torch.integers import IntegerLayer, activate
-from collagecodec.codecs.collage.torch.prior import level_of as torch_level_of
 from collagecodec.codecs.collage.torch.prior import pass_masks
+from collagecodec.codecs.collage.torch.prior import rate_index_of as torch_rate_index_of
 from collagecodec.codecs.collage.torch.restoration import Restoration
 from collagecodec.codecs.collage.torch.transform import frame, overlap_add, patches, rgb_from_ycc, ycc_from_rgb
 
@@ -61,12 +61,12 @@ def test_a_layer_that_could_pass_the_exact_range_is_refused():
 def test_prior(network, decoder, shape, step):
     rng = np.random.default_rng(5)
     wanted = np.rint(rng.laplace(0, 1.2, (*shape, 384)) * rng.choice([0, 1, 6], 384)).astype(np.int32)
-    level = level_of(step_units(step))
-    codes, coded = decoder.prior.encode(wanted, level, np.ones(384, bool))
+    rate_index = rate_index_of(step_code_of(step))
+    codes, coded = decoder.prior.encode(wanted, rate_index, np.ones(384, bool))
     as_torch = torch.from_numpy(codes.transpose(2, 0, 1).copy()).float()[None]
     symbols = as_torch.clone()
     symbols[:, : network.slices[1]] -= network.prior.means(as_torch[:, : network.slices[1]])
-    positions = network.prior(symbols, torch.tensor([torch_level_of(step)]).view(1, 1, 1, 1))
+    positions = network.prior(symbols, torch.tensor([torch_rate_index_of(step)]).view(1, 1, 1, 1))
     tables = torch.floor(positions + 0.5).clamp(0, 63)[0].permute(1, 2, 0).reshape(-1, 384).detach().numpy()
     values = symbols[0].permute(1, 2, 0).reshape(-1, 384).numpy()
     index = 0
@@ -100,9 +100,9 @@ def test_predicting_cells_are_decoded_before():
 def test_restoration(network, decoder):
     rng = np.random.default_rng(8)
     planes = np.round(rng.normal(0, 900, (3, 48, 32))).astype(np.float32)
-    level = 85
-    found = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), level)
-    expected = network.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), level / 16))
+    rate_index = 85
+    found = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), rate_index)
+    expected = network.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), rate_index / 16))
     assert np.array_equal(found, expected[0].detach().numpy() * 16)
 
 
@@ -116,10 +116,11 @@ def test_wide_planes_are_convolved_in_chunks(decoder, monkeypatch):
 def test_enlargement(network, decoder):
     rng = np.random.default_rng(9)
     planes = np.round(rng.normal(0, 900, (3, 36, 28))).astype(np.float32)
-    level, margin = 85, decoder.enlargement.margin
-    found = decoder.enlargement.enlarge(np.pad(planes, ((0, 0), *((margin, margin),) * 2), mode="edge"), level)
+    rate_index, margin = 85, decoder.enlargement.margin
+    framed = np.pad(planes, ((0, 0), *((margin, margin),) * 2), mode="edge")
+    found = decoder.enlargement.enlarge(framed, rate_index)
     with torch.no_grad():
-        given, at = torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), level / 16)
+        given, at = torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), rate_index / 16)
         detail = network.enlargement.detail(given, at)[0].numpy() * 16
         plain = network.enlargement.doubled(given)[0].numpy() * 16
     assert np.abs(detail).max() > 5
@@ -136,15 +137,15 @@ def test_a_grown_restoration_starts_as_the_one_it_was():
         small.out.weight.normal_(0, 0.1)
         for line in small.lines:
             line.slope.normal_(0, 0.1)
-    planes, level = torch.randn(2, 3, 20, 24) * 20, torch.full((2, 1, 1, 1), 5.0)
-    expected = small(planes, level)
+    planes, rate_index = torch.randn(2, 3, 20, 24) * 20, torch.full((2, 1, 1, 1), 5.0)
+    expected = small(planes, rate_index)
     assert (expected - planes).abs().max() > 1
     wider = small.grown(14, 3)
-    assert torch.equal(wider(planes, level), expected)
+    assert torch.equal(wider(planes, rate_index), expected)
     # A further layer copies what it gets, but for one step of the largest activations.
     deeper = small.grown(14, 5)
-    assert (deeper(planes, level) - expected).abs().mean() < 0.05
-    deeper(planes, level).square().sum().backward()
+    assert (deeper(planes, rate_index) - expected).abs().mean() < 0.05
+    deeper(planes, rate_index).square().sum().backward()
     assert deeper.out.weight.grad[:, 8:].abs().sum() > 0
     with pytest.raises(ValueError, match="3 layers"):
         small.grown(12, 2)
@@ -179,8 +180,8 @@ def test_colour_of_the_encoder_is_the_twin_s():
 def test_synthesis(network, decoder):
     torch.manual_seed(0)
     codes = torch.randint(-3, 4, (1, 384, 5, 6)).float()
-    units = step_units(24.0)
-    factors = multipliers(units, decoder.gains)
+    step_code = step_code_of(24.0)
+    factors = multipliers(step_code, decoder.gains)
     scaled = (codes[0].permute(1, 2, 0).numpy() * factors).astype(np.int32)
     expected = network.dictionary.synthesise(codes * torch.from_numpy(factors / 4.0).float().view(1, -1, 1, 1))[0]
     for plane in range(3):

@@ -10,7 +10,7 @@ import collagecodec
 from collagecodec.codecs.pifs.codec import PifsCodec
 from collagecodec.codecs.pifs.decoder import Picture
 from collagecodec.codecs.pifs.encoder import search
-from collagecodec.codecs.pifs.layout import Grain, Layout
+from collagecodec.codecs.pifs.layout import Layout, PartitionParams
 from collagecodec.operator.fixed_point import closed_form, collage_bound, iterate
 from collagecodec.operator.geometry import apply_isometry
 
@@ -88,7 +88,7 @@ def test_the_collage_theorem_bounds_the_error(grey: bool) -> None:
 def test_a_turned_domain_cell_is_found(isometry: int, sign: int) -> None:
     rng = np.random.default_rng(isometry)
     source = np.kron(rng.normal(0, 30, (16, 16)), np.ones((2, 2)))
-    layout = Layout(32, 32, Grain(8, 8, 8, 4, 0, True))
+    layout = Layout(32, 32, PartitionParams(8, 8, 8, 4, 0, True))
     domain = search.pooled(source)[4:12, 0:8]
     turned = 40 + sign * 0.5 * apply_isometry(domain, isometry)
     plane = np.zeros((32, 32))
@@ -124,7 +124,7 @@ def test_the_nearest_search_loses_little() -> None:
     smooth = np.cumsum(np.cumsum(rng.normal(0, 1, (100, 100)), 0), 1)
     plane = (smooth - smooth.mean()) / smooth.std() * 40 + rng.normal(0, 4, (100, 100))
     plane = np.pad(plane, ((0, 4), (0, 4)), mode="edge")
-    layout = Layout(104, 104, Grain(8, 8, 8, 2, 0, True))
+    layout = Layout(104, 104, PartitionParams(8, 8, 8, 2, 0, True))
     gains = []
     for matcher in (search.exact, search.nearest):
         found = search.search(plane, plane, layout, 8, matcher)
@@ -133,8 +133,8 @@ def test_the_nearest_search_loses_little() -> None:
 
 
 def test_windows_are_where_the_layout_says() -> None:
-    layout = Layout(200, 136, Grain(16, 4, 4, 2, 16, False))
-    for size in layout.grain.sizes:
+    layout = Layout(200, 136, PartitionParams(16, 4, 4, 2, 16, False))
+    for size in layout.partition.sizes:
         for axis in (0, 1):
             groups = layout.groups(size)[axis]
             first = layout.anchor(size, groups, axis)

@@ -81,14 +81,14 @@ class EncoderModel:
         order = np.argsort(np.concatenate([plane.channels for plane in self.decoder.dictionary.planes]))
         return np.take(np.concatenate(found, axis=2), order, axis=2)
 
-    def codes(self, patch: Patch, steps: Floats, level: float, plain: bool) -> Floats:
+    def codes(self, patch: Patch, steps: Floats, rate_index: float, plain: bool) -> Floats:
         """Codes of all cells in quantiser steps, before rounding; `plain` without the network.
 
-        `level` is half the binary logarithm of the stored step, not rounded as the decoder's is."""
+        `rate_index` is half the binary logarithm of the stored step, not rounded as the decoder's is."""
         linear = patch.linear / steps
         if plain:
             return linear - LINEAR_DEAD_ZONE * np.tanh(2 * linear)
-        return self.hypernetwork(patch.framed, linear, level)
+        return self.hypernetwork(patch.framed, linear, rate_index)
 
 
 @lru_cache(maxsize=2)

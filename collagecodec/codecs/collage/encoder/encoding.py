@@ -18,7 +18,7 @@ from collagecodec.codecs.collage.alpha import pack_alpha
 from collagecodec.codecs.collage.decoder import Layout
 from collagecodec.codecs.collage.encoder.analysis import EncoderModel, Part, Patch, patches
 from collagecodec.codecs.collage.model import DecoderModel
-from collagecodec.codecs.collage.quantiser import CODE_UNIT, level_of, multipliers
+from collagecodec.codecs.collage.quantiser import CODE_UNIT, multipliers, rate_index_of
 from collagecodec.errors import MissingLibraryError
 from collagecodec.sampling.threads import single_threaded_libraries
 
@@ -109,16 +109,16 @@ class PictureEncoder:
                 self._alpha.append(pack_alpha(self.source.rows(y, y + h)[:, x : x + w, -1].copy()))
         return self._alpha[tile]
 
-    def tiles(self, units: int) -> Iterator[bytes]:
+    def tiles(self, step_code: int) -> Iterator[bytes]:
         """Payloads of all tiles at a stored step."""
         decoder: DecoderModel = self.model.decoder
-        steps = (multipliers(units, decoder.gains) / CODE_UNIT).astype(np.float32)
-        level = level_of(units)
+        steps = (multipliers(step_code, decoder.gains) / CODE_UNIT).astype(np.float32)
+        rate_index = rate_index_of(step_code)
         active = decoder.luma if self.header.channels <= 2 else np.ones_like(decoder.luma)
         with_alpha = self.header.channels in (2, 4)
-        refiner = _refiner(decoder, units, active) if self.effort in REFINEMENTS else None
+        refiner = _refiner(decoder, step_code, active) if self.effort in REFINEMENTS else None
         for patch in self._patches():
-            found = self.model.codes(patch, steps, math.log2(units) / 2, self.effort == 0)
+            found = self.model.codes(patch, steps, math.log2(step_code) / 2, self.effort == 0)
             for part in patch.parts:
                 wanted = np.rint(found[part.rows, part.columns]).astype(np.int32)
                 if refiner:
@@ -126,7 +126,7 @@ class PictureEncoder:
                     wanted = refiner.refine(window, *amount, self._share_of(part.tile))
                     # The tiles that come later see what this one has become.
                     found[part.rows, part.columns] = wanted
-                _, passes = decoder.prior.encode(wanted, level, active)
+                _, passes = decoder.prior.encode(wanted, rate_index, active)
                 coded = encode_symbols([(s.ravel(), t.ravel()) for s, t in passes], decoder.prior.tables)
                 alpha = self._alpha_of(part.tile) if with_alpha else b""
                 yield (varint.pack(len(alpha)) + alpha + coded) if with_alpha else coded
@@ -149,20 +149,20 @@ class PictureEncoder:
             targets.append(slice(n * (first + 1), n * (first + 1) + length))
         return Window(codes[tuple(spans)], (insides[0], insides[1]), patch.framed[tuple(targets)])
 
-    def encode(self, units: int, metadata: Mapping[str, bytes]) -> bytes:
+    def encode(self, step_code: int, metadata: Mapping[str, bytes]) -> bytes:
         """The whole file at a stored step."""
-        header = Header(**{**self.header.__dict__, "params": units.to_bytes(2, "little")})
+        header = Header(**{**self.header.__dict__, "params": step_code.to_bytes(2, "little")})
         stream = io.BytesIO()
         with single_threaded_libraries():
-            write_to(stream, header, self.tiles(units), metadata)
+            write_to(stream, header, self.tiles(step_code), metadata)
         return stream.getvalue()
 
 
-def _refiner(decoder: DecoderModel, units: int, active: NDArray[np.bool_]) -> Refiner:
+def _refiner(decoder: DecoderModel, step_code: int, active: NDArray[np.bool_]) -> Refiner:
     try:
         from collagecodec.codecs.collage.encoder.refinement import Refiner
     except ModuleNotFoundError as error:
         raise MissingLibraryError(
             f"an effort above 1 needs PyTorch ({error}): pip install 'collagecodec[train]', or use effort 1"
         ) from error
-    return Refiner(decoder, units, active)
+    return Refiner(decoder, step_code, active)

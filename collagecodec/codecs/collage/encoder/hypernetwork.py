@@ -75,8 +75,8 @@ class HyperNetwork:
         first, second = (self._convolution(f"{name}.{part}", padding=1) for part in ("first", "second"))
         return first, second, f"{name}.modulation"
 
-    def _modulate(self, x: Floats, name: str, level: float) -> Floats:
-        centred = np.float32(level - 6)
+    def _modulate(self, x: Floats, name: str, rate_index: float) -> Floats:
+        centred = np.float32(rate_index - 6)
         pair = np.array([centred, centred**2], np.float32)
         inner = np.maximum(self.arrays[f"{name}.inner.weight"] @ pair + self.arrays[f"{name}.inner.bias"], 0)
         scale, shift = np.split(
@@ -86,25 +86,25 @@ class HyperNetwork:
         x += shift
         return x
 
-    def _apply(self, block: tuple[Convolution, Convolution, str], x: Floats, level: float) -> Floats:
+    def _apply(self, block: tuple[Convolution, Convolution, str], x: Floats, rate_index: float) -> Floats:
         first, second, name = block
-        hidden = self._modulate(first(np.maximum(x, 0)), name, level)
+        hidden = self._modulate(first(np.maximum(x, 0)), name, rate_index)
         x += second(np.maximum(hidden, 0, out=hidden))
         return x
 
-    def __call__(self, framed: Floats, linear: Floats, level: float) -> Floats:
+    def __call__(self, framed: Floats, linear: Floats, rate_index: float) -> Floats:
         """`framed` (n(R+1), n(S+1), 3) centred on 0, `linear` (R, S, C) in quantiser steps; level about 6."""
         height, width, _ = framed.shape
         quads = framed.reshape(height // 4, 4, width // 4, 4, 3).transpose(0, 2, 4, 1, 3)
         x = quads.reshape(height // 4, width // 4, 48) * np.float32(1 / 64)
         x = self.stem(x)
         x = self.down(np.maximum(x, 0, out=x))
-        x = self._apply(self.local, x, level)
+        x = self._apply(self.local, x, rate_index)
         x = self.cells(np.maximum(x, 0, out=x))
         features = np.concatenate([np.clip(linear, -3, 3), np.log2(1 + np.abs(linear))], axis=2)
         x += self.codes(features)
         for block in self.wide:
-            x = self._apply(block, x, level)
+            x = self._apply(block, x, rate_index)
         correction, threshold = np.split(self.out(np.maximum(x, 0, out=x)), 2, axis=2)
         codes = linear + correction
         gate = np.tanh(threshold / 2) + 1

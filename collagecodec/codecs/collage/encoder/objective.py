@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from collagecodec.codecs.collage.model import DecoderModel
-from collagecodec.codecs.collage.quantiser import CODE_UNIT, STEP_UNIT, level_of, multipliers
+from collagecodec.codecs.collage.quantiser import CODE_UNIT, STEP_UNIT, multipliers, rate_index_of
 from collagecodec.codecs.collage.torch.convolution import CORRECTION_RANGE
 from collagecodec.codecs.collage.torch.integers import (
     ACTIVATION_MAX,
@@ -47,15 +47,15 @@ class Region:
 class Objective:
     """J of one picture at one stored step. Codes are (1, C, R, S) float32, not always whole."""
 
-    def __init__(self, decoder: DecoderModel, units: int, active: NDArray[np.bool_]) -> None:
+    def __init__(self, decoder: DecoderModel, step_code: int, active: NDArray[np.bool_]) -> None:
         self.twins = twins_of(decoder)
         self.cell = decoder.dictionary.cell
-        steps = (multipliers(units, decoder.gains) / CODE_UNIT).astype(np.float32)
+        steps = (multipliers(step_code, decoder.gains) / CODE_UNIT).astype(np.float32)
         self.steps = torch.from_numpy(steps).view(1, -1, 1, 1)
-        self.level = torch.full((1, 1, 1, 1), level_of(units) / ACTIVATION_STEPS)
+        self.rate_index = torch.full((1, 1, 1, 1), rate_index_of(step_code) / ACTIVATION_STEPS)
         self.active = torch.from_numpy(active).view(1, -1, 1, 1)
         """Channels that are coded, (1, C, 1, 1)."""
-        self.weight = TRADE_OFF / (units / STEP_UNIT) ** 2 / 3
+        self.weight = TRADE_OFF / (step_code / STEP_UNIT) ** 2 / 3
         self.rgb = torch.linalg.inv(YCC_FROM_RGB.double()).float()
         grey = not active.all()
         if grey:
@@ -63,7 +63,7 @@ class Objective:
         self.restoration: list[tuple[Tensor, Tensor]] = []
         """Weights and biases of the restoration's convolutions, the level included; none if it is left out."""
         if self.twins.restoration and (decoder.restores_grey or not grey):
-            self.restoration = _convolutions(self.twins.restoration, self.level)
+            self.restoration = _convolutions(self.twins.restoration, self.rate_index)
 
     def derivative(self, codes: Tensor, region: Region) -> tuple[float, Tensor]:
         """J and its derivative by the region's own codes."""
@@ -139,7 +139,7 @@ class Rate:
         self.features = magnitude_feature(self.symbols)
         features = smooth_magnitude(moved) if smooth else self.features.requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=smooth):
-            positions = prior.positions(features, objective.level)
+            positions = prior.positions(features, objective.rate_index)
         scale = scale_of(positions.float())
         bits = laplace_bits(moved, scale)
         wanted = [leaf] if smooth else [leaf, features]
@@ -157,9 +157,9 @@ class Rate:
         return own + self.by_feature * (magnitude_feature(changed) - self.features.detach())
 
 
-def _convolutions(restoration: Restoration, level: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _convolutions(restoration: Restoration, rate_index: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Weights and biases in half precision, the weights laid out for speed."""
-    found = [(layer.weight, layer.bias + line(level).flatten()) for layer, line in restoration.hidden()]
+    found = [(layer.weight, layer.bias + line(rate_index).flatten()) for layer, line in restoration.hidden()]
     found.append((restoration.out.weight, restoration.out.bias))
     return [
         (w.detach().bfloat16().contiguous(memory_format=torch.channels_last), b.detach().bfloat16())

@@ -36,8 +36,8 @@ Progress = Callable[[float], None]
 class Refiner:
     """Refines windows of one picture at one stored step. `active` (C,) says which channels are coded."""
 
-    def __init__(self, decoder: DecoderModel, units: int, active: NDArray[np.bool_]) -> None:
-        self.objective = Objective(decoder, units, active)
+    def __init__(self, decoder: DecoderModel, step_code: int, active: NDArray[np.bool_]) -> None:
+        self.objective = Objective(decoder, step_code, active)
         self.curvature = self.objective.curvature()
 
     def refine(self, window: Window, updates: int, rounds: int, progress: Progress) -> NDArray[np.int32]:

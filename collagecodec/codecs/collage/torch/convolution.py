@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from collagecodec.codecs.collage.torch.integers import (
     ACTIVATION_STEPS,
     IntegerLayer,
-    LevelLine,
+    RateLine,
     activate,
     straight_through,
 )
@@ -32,25 +32,27 @@ class PlaneNetwork(nn.Module):
         self.layers = nn.ModuleList(
             IntegerLayer(a, b, kernel=3, shift=6 if a == 12 else 7, padding=0) for a, b in pairwise(widths)
         )
-        self.lines = nn.ModuleList(LevelLine(width, 6 if index == 0 else 7) for index in range(depth - 1))
+        self.lines = nn.ModuleList(RateLine(width, 6 if index == 0 else 7) for index in range(depth - 1))
         self.out = IntegerLayer(width, outputs, kernel=3, shift=7, padding=0)
         nn.init.zeros_(self.out.weight)
 
-    def hidden(self) -> list[tuple[IntegerLayer, LevelLine]]:
+    def hidden(self) -> list[tuple[IntegerLayer, RateLine]]:
         """The layers before the last, each with its line in the level."""
         pairs = zip(self.layers, self.lines, strict=True)
-        return [(a, b) for a, b in pairs if isinstance(a, IntegerLayer) and isinstance(b, LevelLine)]
+        return [(a, b) for a, b in pairs if isinstance(a, IntegerLayer) and isinstance(b, RateLine)]
 
-    def maps(self, planes: Tensor, level: Tensor) -> Tensor:
-        """Multiples of 1/16 level (B, outputs, H / 2, W / 2) for `level` (B, 1, 1, 1). Around the planes their
-        outermost pixels are repeated."""
+    def maps(self, planes: Tensor, rate_index: Tensor) -> Tensor:
+        """Return outputs (B, outputs, H / 2, W / 2), multiples of 1/16 pixel level.
+
+        `rate_index` (B, 1, 1, 1) is in multiples of 1/16. The edge pixels of the planes are repeated outwards.
+        """
         margin = 2 * (len(self.layers) + 1)
         limited = F.pad(planes, (margin,) * 4, mode="replicate").clamp(-128, 127)
         whole = straight_through(torch.floor(limited + 0.5), limited)
         x = F.pixel_unshuffle(whole, 2) / ACTIVATION_STEPS
         x = x.contiguous(memory_format=torch.channels_last)
         for layer, line in self.hidden():
-            x = activate(layer(x) + line(level))
+            x = activate(layer(x) + line(rate_index))
         found: Tensor = self.out(x) * CORRECTION_RANGE
         steps = torch.floor(found * CORRECTION_STEPS + 0.5) / CORRECTION_STEPS
         return straight_through(steps, found)

@@ -23,14 +23,14 @@ class Enlargement(PlaneNetwork):
     kernel: Tensor
     """Weights of the six nearest pixels for the first and the second of two finer ones, (2, 1, 6)."""
 
-    def forward(self, planes: Tensor, level: Tensor) -> Tensor:
-        """`level` (B, 1, 1, 1). Around the picture its outermost pixels are repeated."""
-        return self.doubled(planes) + self.detail(planes, level)
+    def forward(self, planes: Tensor, rate_index: Tensor) -> Tensor:
+        """`rate_index` (B, 1, 1, 1). Around the picture its outermost pixels are repeated."""
+        return self.doubled(planes) + self.detail(planes, rate_index)
 
-    def detail(self, planes: Tensor, level: Tensor) -> Tensor:
+    def detail(self, planes: Tensor, rate_index: Tensor) -> Tensor:
         """What the network adds, (B, 3, 2 H, 2 W)."""
         batch, channels, height, width = planes.shape
-        maps = self.maps(planes, level)
+        maps = self.maps(planes, rate_index)
         # Outputs: plane, row and column of the pair, finer row and column.
         detail = maps.view(batch, channels, 2, 2, 2, 2, height // 2, width // 2)
         return detail.permute(0, 1, 6, 2, 4, 7, 3, 5).reshape(batch, channels, 2 * height, 2 * width)

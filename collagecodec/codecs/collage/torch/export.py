@@ -15,7 +15,7 @@ from torch import Tensor
 from collagecodec.codecs.collage.dictionary import ATOM_UNIT
 from collagecodec.codecs.collage.model import build_decoder
 from collagecodec.codecs.collage.torch.convolution import CORRECTION_RANGE, CORRECTION_STEPS, PlaneNetwork
-from collagecodec.codecs.collage.torch.integers import ACTIVATION_STEPS, IntegerLayer, LevelLine
+from collagecodec.codecs.collage.torch.integers import ACTIVATION_STEPS, IntegerLayer, RateLine
 from collagecodec.codecs.collage.torch.network import CollageNetwork
 from collagecodec.codecs.collage.torch.prior import FIRST_SCALE, SCALE_RATIO, TABLES
 from collagecodec.codecs.models import fingerprint_of
@@ -27,7 +27,7 @@ PSEUDO_COUNT = 300.0
 COUNT_TOTAL = 2**20
 
 
-def layer_arrays(name: str, layer: IntegerLayer, line: LevelLine | None, shift: int) -> Arrays:
+def layer_arrays(name: str, layer: IntegerLayer, line: RateLine | None, shift: int) -> Arrays:
     """One layer as the decoder reads it: weight (taps * inputs, outputs) int8, bias and slope int32, shift."""
     weight = layer.integer_weight().permute(2, 3, 1, 0).reshape(-1, layer.weight.shape[0])
     slope = line.integer_slope() if line else torch.zeros_like(layer.bias)

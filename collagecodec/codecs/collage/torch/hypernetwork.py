@@ -22,9 +22,9 @@ class Modulation(nn.Module):
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
-    def forward(self, x: Tensor, level: Tensor) -> Tensor:
-        """`x` (B, C, H, W), `level` (B,), about 6."""
-        centred = (level - 6).unsqueeze(1)
+    def forward(self, x: Tensor, rate_index: Tensor) -> Tensor:
+        """`x` (B, C, H, W), `rate_index` (B,), about 6."""
+        centred = (rate_index - 6).unsqueeze(1)
         scale, shift = self.outer(torch.relu(self.inner(torch.cat([centred, centred**2], 1)))).chunk(2, 1)
         return x * (1 + scale[..., None, None]) + shift[..., None, None]
 
@@ -39,9 +39,9 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.second.weight)
 
-    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rate_index: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        return x + self.second(torch.relu(self.modulation(self.first(torch.relu(x)), level)))
+        return x + self.second(torch.relu(self.modulation(self.first(torch.relu(x)), rate_index)))
 
 
 class HyperNetwork(nn.Module):
@@ -62,15 +62,15 @@ class HyperNetwork(nn.Module):
             bias = torch.cat([torch.zeros(channels), torch.full((channels,), -1.0)])
             self.out.bias = nn.Parameter(bias)
 
-    def forward(self, ycc: Tensor, linear: Tensor, level: Tensor) -> Tensor:
-        """`ycc` (B, 3, n(R+1), n(S+1)) framed, `linear` (B, C, R, S), `level` (B,); returns (B, C, R, S)."""
+    def forward(self, ycc: Tensor, linear: Tensor, rate_index: Tensor) -> Tensor:
+        """`ycc` (B, 3, n(R+1), n(S+1)) framed, `linear` (B, C, R, S), `rate_index` (B,); returns (B, C, R, S)."""
         x = F.pixel_unshuffle(ycc / 64, 4)
         x = self.down(torch.relu(self.stem(x)))
-        x = self.cells(torch.relu(self.local(x, level)))
+        x = self.cells(torch.relu(self.local(x, rate_index)))
         clipped = linear.clamp(-3, 3)
         x = x + self.codes(torch.cat([clipped, torch.log2(1 + linear.abs())], 1))
         for block in self.wide:
-            x = block(x, level)
+            x = block(x, rate_index)
         correction, threshold = self.out(torch.relu(x)).float().chunk(2, 1)
         codes = linear + correction
         return codes - 0.5 * torch.sigmoid(threshold) * torch.tanh(2 * codes)

@@ -74,7 +74,7 @@ class IntegerLayer(nn.Module):
         return F.conv2d(x, weight, bias, padding=self.padding)
 
 
-class LevelLine(nn.Module):
+class RateLine(nn.Module):
     """Per-channel straight line in the level (the logarithm of the step), in integers like the layers."""
 
     def __init__(self, channels: int, shift: int = 7) -> None:
@@ -86,7 +86,7 @@ class LevelLine(nn.Module):
         """Slopes in units of 2^-shift: whole numbers, not limited to 127."""
         return torch.floor(self.slope * 2**self.shift + 0.5)
 
-    def forward(self, level: Tensor) -> Tensor:
-        """`level` of shape (B, 1, 1, 1), multiples of 1/16; returns (B, C, 1, 1)."""
+    def forward(self, rate_index: Tensor) -> Tensor:
+        """`rate_index` of shape (B, 1, 1, 1), multiples of 1/16; returns (B, C, 1, 1)."""
         slope = straight_through(self.integer_slope() / 2.0**self.shift, self.slope)
-        return slope.view(1, -1, 1, 1) * level
+        return slope.view(1, -1, 1, 1) * rate_index

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from collagecodec.codecs.collage import model as decoders
 from collagecodec.codecs.collage.dictionary import ATOM_UNIT
 from collagecodec.codecs.collage.integers import IntegerLayer as StoredLayer
-from collagecodec.codecs.collage.torch.integers import ACTIVATION_STEPS, IntegerLayer, LevelLine
+from collagecodec.codecs.collage.torch.integers import ACTIVATION_STEPS, IntegerLayer, RateLine
 from collagecodec.codecs.collage.torch.prior import Prior
 from collagecodec.codecs.collage.torch.restoration import Restoration
 
@@ -68,7 +68,7 @@ def _restoration(layers: tuple[StoredLayer, ...]) -> Restoration:
     return restoration
 
 
-def _fill(layer: nn.Module, source: StoredLayer, line: LevelLine | None = None) -> None:
+def _fill(layer: nn.Module, source: StoredLayer, line: RateLine | None = None) -> None:
     """Set a layer, and its line in the level, to what the decoder stores of it."""
     assert isinstance(layer, IntegerLayer)
     unit = 2.0**layer.shift

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from collagecodec.codecs.collage.torch.enlargement import Enlargement
 from collagecodec.codecs.collage.torch.hypernetwork import HyperNetwork
-from collagecodec.codecs.collage.torch.prior import Prior, laplace_bits, level_of, scale_of
+from collagecodec.codecs.collage.torch.prior import Prior, laplace_bits, rate_index_of, scale_of
 from collagecodec.codecs.collage.torch.restoration import Restoration
 from collagecodec.codecs.collage.torch.transform import Dictionary, frame, rgb_from_ycc, ycc_from_rgb
 
@@ -125,4 +125,4 @@ class CollageNetwork(nn.Module):
 
 def levels_of(step: Tensor) -> Tensor:
     """Level of each step, (B,) to (B,)."""
-    return torch.tensor([level_of(float(s)) for s in step], device=step.device)
+    return torch.tensor([rate_index_of(float(s)) for s in step], device=step.device)

@@ -19,7 +19,7 @@ from collagecodec.codecs.collage.torch.integers import (
     ACTIVATION_MAX,
     ACTIVATION_STEPS,
     IntegerLayer,
-    LevelLine,
+    RateLine,
     activate,
     magnitude_feature,
     straight_through,
@@ -34,7 +34,7 @@ BEFORE, OWN, HIDDEN = 64, 32, 96
 LOG2_E = 1.4426950408889634
 
 
-def level_of(step: float) -> float:
+def rate_index_of(step: float) -> float:
     """The level of a step: log2 of the step in 1/64ths, halved and rounded down to sixteenths.
 
     Computed in whole numbers so that every machine agrees.
@@ -61,12 +61,12 @@ class PassNetwork(nn.Module):
         self.mix = IntegerLayer(hidden, hidden, shift=7)
         self.out = IntegerLayer(hidden, channels, shift=5)
         self.out.weight.data.mul_(0.1)
-        self.line = LevelLine(channels, shift=5)
+        self.line = RateLine(channels, shift=5)
 
-    def forward(self, features: Tensor, level: Tensor) -> Tensor:
-        """`features` (B, F, H, W), `level` (B, 1, 1, 1); returns (B, C, H, W), unrounded positions."""
+    def forward(self, features: Tensor, rate_index: Tensor) -> Tensor:
+        """`features` (B, F, H, W), `rate_index` (B, 1, 1, 1); returns (B, C, H, W), unrounded positions."""
         hidden = activate(self.mix(activate(self.near(features))))
-        return self.out(hidden) + self.line(level)
+        return self.out(hidden) + self.line(rate_index)
 
 
 class Prior(nn.Module):
@@ -95,15 +95,15 @@ class Prior(nn.Module):
         """The networks of the passes of a slice."""
         return [network for network in self.passes[index].children() if isinstance(network, PassNetwork)]
 
-    def forward(self, symbols: Tensor, level: Tensor) -> Tensor:
+    def forward(self, symbols: Tensor, rate_index: Tensor) -> Tensor:
         """Positions (B, C, H, W) for coded symbols (B, C, H, W), every pass seeing only what precedes it."""
-        return self.positions(magnitude_feature(symbols), level)
+        return self.positions(magnitude_feature(symbols), rate_index)
 
-    def positions(self, magnitudes: Tensor, level: Tensor) -> Tensor:
+    def positions(self, magnitudes: Tensor, rate_index: Tensor) -> Tensor:
         """The same from the magnitude features (B, C, H, W) of the symbols."""
         batch, _, rows, columns = magnitudes.shape
         plane = torch.ones_like(magnitudes[:, :1])
-        context = [plane * level, plane * (ACTIVATION_MAX / ACTIVATION_STEPS)]
+        context = [plane * rate_index, plane * (ACTIVATION_MAX / ACTIVATION_STEPS)]
         positions = []
         for index, (first, last) in enumerate(pairwise(self.slices)):
             before = [activate(self.embed_before[index](magnitudes[:, :first]))] if index else []
@@ -111,7 +111,7 @@ class Prior(nn.Module):
             merged = torch.zeros(batch, last - first, rows, columns, device=magnitudes.device)
             for network, mask in zip(self.networks(index), pass_masks(rows, columns, index), strict=True):
                 own = activate(self.embed_own[index](magnitudes[:, first:last])) * seen.to(magnitudes.device)
-                found = network(torch.cat([*before, own, *context], 1), level)
+                found = network(torch.cat([*before, own, *context], 1), rate_index)
                 merged = torch.where(mask.to(magnitudes.device), found, merged)
                 seen = seen | mask
             positions.append(merged)

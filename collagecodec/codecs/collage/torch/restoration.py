@@ -41,9 +41,9 @@ class Restoration(PlaneNetwork):
             _settle(larger.out, self.out)
         return larger
 
-    def forward(self, planes: Tensor, level: Tensor) -> Tensor:
-        """`level` (B, 1, 1, 1). Around the picture its outermost pixels are repeated."""
-        return planes + F.pixel_shuffle(self.maps(planes, level), 2)
+    def forward(self, planes: Tensor, rate_index: Tensor) -> Tensor:
+        """`rate_index` (B, 1, 1, 1). Around the picture its outermost pixels are repeated."""
+        return planes + F.pixel_shuffle(self.maps(planes, rate_index), 2)
 
 
 def _settle(new: IntegerLayer, old: IntegerLayer | None) -> None:

@@ -22,8 +22,8 @@ from collagecodec.codecs.pifs.tree import (
     CONTEXTS,
     MAX_A,
     MEAN_UNIT,
-    Level,
     Means,
+    QuadtreeLevel,
     Tree,
     activity,
     cells,
@@ -77,19 +77,19 @@ def encode_plane(plane: Floats, layout: Layout, means: Means, effort: Effort, ti
 
 def searches(layout: Layout, effort: Effort) -> int:
     """How many searches `encode_plane` makes."""
-    return effort.passes * sum(layout.positions(size)[0] > 0 for size in layout.grain.sizes)
+    return effort.passes * sum(layout.positions(size)[0] > 0 for size in layout.partition.sizes)
 
 
 class PlaneEncoder:
     """The search for the tree of one plane."""
 
     def __init__(self, plane: Floats, layout: Layout, means: Means) -> None:
-        self.plane, self.layout, self.stored, self.units = plane, layout, means, means.units
+        self.plane, self.layout, self.stored, self.step_code = plane, layout, means, means.step_code
         below, right = (whole - side for whole, side in zip(layout.padded, plane.shape, strict=True))
         self.padded = np.pad(plane, ((0, below), (0, right)), mode="edge")
         # In fixed widths nothing that could be saved has a price.
-        self.price = 0.0 if means.bits else LAMBDA * (means.units / MEAN_UNIT) ** 2
-        self.sizes = layout.grain.sizes
+        self.price = 0.0 if means.bits else LAMBDA * (means.step_code / MEAN_UNIT) ** 2
+        self.sizes = layout.partition.sizes
         self.means = [_means(self.padded, size) for size in self.sizes]
         self.prices = [_Prices.first() for _ in self.sizes]
         self.activities = [np.zeros(layout.shape(size), np.int64) for size in self.sizes]
@@ -124,7 +124,7 @@ class PlaneEncoder:
         return Found(found.place, covariance, energy, found.own)
 
     def _decoded(self, tree: Tree) -> Floats:
-        z = Map.of(self.layout, cells(tree, self.stored), self.layout.grain.unit).settle()[0]
+        z = Map.of(self.layout, cells(tree, self.stored), self.layout.partition.unit).settle()[0]
         return z[: self.layout.height, : self.layout.width] / MEAN_UNIT
 
     def _decide(self, found: list[Found]) -> Tree:
@@ -162,7 +162,7 @@ class PlaneEncoder:
             return found.own, np.zeros(found.own.shape, np.int64)
         bits = sum(self.layout.place_bits(size))
         cost, chosen = found.own + self.price * self.prices[number].a[MAX_A], np.zeros(found.own.shape, np.int64)
-        for a in range(-MAX_A if self.layout.grain.augment else 1, MAX_A + 1):
+        for a in range(-MAX_A if self.layout.partition.augment else 1, MAX_A + 1):
             factor = a / A_UNIT
             other = found.own - 2 * factor * found.covariance + factor**2 * found.energy
             other = other + self.price * (self.prices[number].a[a + MAX_A] + bits)
@@ -177,7 +177,7 @@ class PlaneEncoder:
         wide = np.pad(self.means[number], 1, mode="edge")
         cost = np.zeros(self.layout.shape(size))
         guess = (wide[1:-1, :-2] - wide[1:-1, 2:]) / 8, (wide[:-2, 1:-1] - wide[2:, 1:-1]) / 8, cost
-        step = self.units / MEAN_UNIT / size
+        step = self.step_code / MEAN_UNIT / size
         for band, (value, near) in enumerate(zip(_haar(self.means[number + 1]), guess, strict=True)):
             off = np.abs(value - near)
             magnitude = np.floor(off / step + _ROUNDING)
@@ -199,11 +199,11 @@ class PlaneEncoder:
             if number < len(self.sizes) - 1:
                 guess = *predicted(means), np.zeros_like(means)
                 for band, value in enumerate(_haar(self.means[number + 1])):
-                    haar[band] = rounded(value * MEAN_UNIT - guess[band], self.units, size, _ROUNDING) * split
-            level = Level(size, split, haar, a, found[number].place * (a != 0))
+                    haar[band] = rounded(value * MEAN_UNIT - guess[band], self.step_code, size, _ROUNDING) * split
+            level = QuadtreeLevel(size, split, haar, a, found[number].place * (a != 0))
             tree.levels.append(level)
             if number < len(self.sizes) - 1:
-                means = divided(means, level, self.units)
+                means = divided(means, level, self.step_code)
         return tree
 
     def _learn(self, tree: Tree) -> None:

@@ -38,7 +38,7 @@ _NEIGHBOURS = 4
 
 @dataclass(frozen=True)
 class Found:
-    """The domain cell of every node of one size: (3, rows, columns) as `pifs_tree.Level.place`, its covariance
+    """The domain cell of every node of one size: (3, rows, columns) as `tree.QuadtreeLevel.place`, its covariance
     <r, d> and energy <d, d> with the nodes, and the nodes' own energy <r, r>: (rows, columns) each."""
 
     place: Grid
@@ -66,9 +66,9 @@ def search(
     ranges = blocks(plane, size).astype(np.float32)
     place = np.zeros((3, *ranges.shape[:2]), np.int64)
     small = pooled(source).astype(np.float32)
-    windows = sliding_window_view(small, (size, size))[:: layout.grain.step, :: layout.grain.step]
+    windows = sliding_window_view(small, (size, size))[:: layout.partition.step, :: layout.partition.step]
     down, across = layout.windows(size)
-    isometries = tuple(range(8 if layout.grain.augment else 1))
+    isometries = tuple(range(8 if layout.partition.augment else 1))
     row_groups, column_groups = layout.groups(size)
     for i in range(int(row_groups[-1]) + 1):
         for j in range(int(column_groups[-1]) + 1):
@@ -77,7 +77,7 @@ def search(
             pool = windows[top : top + down, left : left + across]
             here = ranges[which]
             best, turned = _chunked(
-                here.reshape(-1, size * size), pool, isometries, layout.grain.augment, matcher
+                here.reshape(-1, size * size), pool, isometries, layout.partition.augment, matcher
             )
             shape = here.shape[:2]
             for part, values in enumerate((best // across, best % across, turned)):
@@ -214,8 +214,8 @@ def fit(
     """<r, d> and <d, d> of every node of `plane` with its domain cell in `source`: (rows, columns) each."""
     small = pooled(source)
     rows, columns = layout.shape(size)
-    top = (layout.anchor(size, layout.groups(size)[0], 0)[:, None] + place[0]) * layout.grain.step
-    left = (layout.anchor(size, layout.groups(size)[1], 1) + place[1]) * layout.grain.step
+    top = (layout.anchor(size, layout.groups(size)[0], 0)[:, None] + place[0]) * layout.partition.step
+    left = (layout.anchor(size, layout.groups(size)[1], 1) + place[1]) * layout.partition.step
     covariance, energy = np.zeros((rows, columns)), np.zeros((rows, columns))
     ranges, order = blocks(plane, size), _orders(size)
     # A row of nodes at a time: memory stays that of a strip.
