@@ -6,6 +6,7 @@ picture is small, and through libvips, in little memory, when it is large.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from collagecodec.errors import LimitError, UnsupportedImageError
 from collagecodec.io.files import STANDARD, atomic, write_atomic
-from collagecodec.io.png import LEVEL, write_png
+from collagecodec.io.png import COMPRESSION, write_png
 
 LARGE = 50_000_000
 """Pixels from which formats other than PNG, PPM and NumPy are written by libvips."""
@@ -66,15 +67,15 @@ def save_bands(
     metadata: Mapping[str, bytes] | None = None,
     format: str | None = None,
     force: bool = False,
-    compression: int = LEVEL,
+    compression: int = COMPRESSION,
     large: int = LARGE,
 ) -> int:
     """Write a picture to `path`, or to standard output for '-', and return the number of bytes.
 
     `bands` are uint8 of shape (rows, width, channels), top to bottom, `height` rows in all; `metadata` may
     hold 'icc', 'exif' and 'xmp', which PNG, TIFF, JPEG and WebP keep. `format` is one of `FORMATS`, by
-    default the suffix of `path`. `compression` is the effort for PNG, 0 .. 9. JPEG is written at quality 95,
-    WebP without loss, TIFF plain while it is small and deflated when it is large.
+    default the suffix of `path`. `compression` is the level of zlib for PNG, 0 .. 9. JPEG is written at
+    quality 95, WebP without loss, TIFF plain while it is small and deflated when it is large.
 
     The file is complete or not there. Raises OutputExistsError unless `force`, UnsupportedImageError for a
     format that cannot hold the picture, LimitError for a picture too large for the format, OSError, and
@@ -97,7 +98,7 @@ def save_bands(
                 height=height,
                 channels=channels,
                 metadata=metadata,
-                level=compression,
+                compression=compression,
             )
         elif name:
             _fill_with_pillow(stream, rows, shape, metadata or {}, name)
@@ -143,11 +144,10 @@ def _checked(bands: Iterable[NDArray[np.uint8]], shape: Shape) -> Iterator[NDArr
 def _plain_header(kind: str, shape: Shape) -> bytes:
     width, height, channels = shape
     if kind == "npy":
+        stream = io.BytesIO()
         size = (height, width, channels) if channels > 1 else (height, width)
-        text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {size}, }}"
-        # The header of a NumPy file ends at a multiple of 64 bytes; 10 stand before it and a newline ends it.
-        text += " " * (-(len(text) + 11) % 64) + "\n"
-        return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+        np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": size})
+        return stream.getvalue()
     if kind == "pam" or channels in (2, 4):
         types = ("GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA")
         return (
@@ -184,8 +184,6 @@ def _fill_with_pillow(
 
 
 def _save_with_pillow(stream: BinaryIO, image: Any, name: str) -> None:
-    import io
-
     # Some writers seek, which standard output cannot; none of these pictures is large.
     buffer = io.BytesIO()
     image.save(buffer, name, **_PILLOW_OPTIONS.get(name, {}))
