@@ -34,7 +34,7 @@ lint: $(STAMP) docs
 	$(BIN)/lint-imports
 
 docs: $(STAMP)
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 check: lint test
 

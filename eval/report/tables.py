@@ -131,7 +131,7 @@ def _size(found: aggregate.Curves, label: str, test: str) -> str:
 def effort(results: Path) -> str:
     """Return gain and cost of each effort."""
     rows = [line.strip("| ").split("|") for line in _text(results / "effort" / "table.md").splitlines()[2:]]
-    head = ("effort", "size against effort 1, at equal PSNR", "processor seconds a megapixel")
+    head = ("effort", "size against effort 1, at equal PSNR", "processor seconds per megapixel")
     return markdown(head, [[cell.strip() for cell in row] for row in rows])
 
 
@@ -172,20 +172,18 @@ def speed(results: Path) -> str:
     )  # fmt: skip
 
 
-def timing(results: Path) -> str:
+def timing(results: Path, labels: Sequence[str]) -> str:
     """Return seconds of encoding and decoding a megapixel, from the smallest to the largest setting measured."""
     groups = _timings(results)
-    order = ("collage", "collage-e0", "avif-420-s6", "avif-420-s4", "webp", "jpeg2000-psnr", "jpeg", "dct",
-             "pifs-quadtree")  # fmt: skip
     rows = []
-    for label in order:
+    for label in labels:
         cells = [NAMES[label].strip("*")]
         for column in ("encode_s", "decode_s"):
             values = sorted(float(row[column]) / float(row["megapixels"]) for row in groups[label])
             ends = list(dict.fromkeys(f"{value:.2g}" for value in (values[0], values[-1])))
             cells.append(" to ".join(ends) + " s")
         rows.append(cells)
-    return markdown(["seconds a megapixel, two threads", "encode", "decode"], rows)
+    return markdown(["seconds per megapixel, two threads", "encode", "decode"], rows)
 
 
 def _timings(results: Path) -> dict[str, list[dict[str, str]]]:
@@ -282,7 +280,7 @@ def ifs(results: Path) -> str:
 
 
 def ifs_speed(results: Path) -> str:
-    """Return microseconds a sequence of the forms of embedding and rendering."""
+    """Return microseconds per sequence of the forms of embedding and rendering."""
     lines = [line.strip("|").split("|") for line in _text(results / "ifs-speed" / "forms.md").splitlines()]
     rows = [[cell.strip() for cell in line] for line in lines]
     return markdown(rows[0], [[row[0], *(cell and f"{float(cell):g}" for cell in row[1:])] for row in rows[2:]])
@@ -342,9 +340,9 @@ def slower(results: Path) -> str:
     return f"{ratios[0]:.0f} to {ratios[-1]:.0f}"
 
 
-def size(results: Path, folder: str, label: str, test: str = "collage") -> str:
-    """Return the size of `test` against a codec at equal PSNR in percent, without its sign."""
-    rate = aggregate.compare(aggregate.curves(read_rows(results / folder)), label, test, "psnr").rate
+def size(results: Path, folder: str, label: str, test: str = "collage", metric: str = "psnr") -> str:
+    """Return the size of `test` against a codec at equal quality in percent, without its sign."""
+    rate = aggregate.compare(aggregate.curves(read_rows(results / folder)), label, test, metric).rate
     assert rate is not None
     return f"{abs(rate):.0f} %"
 
@@ -363,6 +361,8 @@ def _table_rows(path: Path) -> list[dict[str, str]]:
 
 
 _OURS = {"collage": "collage", "collage-e5": "effort 5"}
+_TIMED = ("collage", "collage-e0", "avif-420-s6", "avif-420-s4", "webp", "jpeg2000-psnr", "jpeg", "dct",
+          "pifs-quadtree")  # fmt: skip
 _PIFS = {"pifs-quadtree": "pifs"}
 _CAMERA = (
     "pifs-quadtree@step=64/44/31/24/19/15",
@@ -386,7 +386,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "zoom": zoom,
         "zoom-slope": partial(zoom, column="slope"),
         "speed": speed,
-        "timing": timing,
+        "timing": partial(timing, labels=_TIMED),
+        "timing-short": partial(timing, labels=("collage", "avif-420-s6", "webp", "jpeg")),
         "coin": coin,
         "pifs-kodak": partial(
             rates, folder="pifs-kodak", labels=("pifs-quadtree", "jpeg", "jpeg2000-psnr"), tests=_PIFS
@@ -412,6 +413,9 @@ NUMBERS: Mapping[str, Table] = MappingProxyType(
         "jpeg": partial(size, folder="dota-val", label="jpeg"),
         "webp": partial(size, folder="dota-val", label="webp"),
         "jpeg2000": partial(size, folder="dota-val", label="jpeg2000-psnr"),
+        "avif-ms-ssim": partial(size, folder="dota-val-structural", label="avif-420-s4", metric="ms_ssim_db"),
+        "kodak-jpeg": partial(size, folder="kodak", label="jpeg"),
+        "kodak-avif": partial(size, folder="kodak", label="avif-420-s4"),
         "effort-5": partial(size, folder="dota-val", label="collage", test="collage-e5"),
     }
 )
