@@ -1,37 +1,28 @@
-"""Many files: one after another or in several processes; a failure costs its own file only."""
+"""Processing many files, one after another or in several processes. A failure affects only its own file."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import click
 
+from collagecodec.cli import workers
 from collagecodec.cli.progress import Progress
 from collagecodec.errors import CollageError
 from collagecodec.io.files import STANDARD
+from collagecodec.sampling.threads import thread_count
 
 T = TypeVar("T")
-
-_THREAD_VARIABLES = (
-    "COLLAGE_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "VIPS_CONCURRENCY",
-)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: its `figures`, or one line that says what went wrong and the `trace`."""
+    """The result of one file: its `figures`, or a one-line `error` and its traceback."""
 
     figures: dict[str, Any]
     error: str = ""
@@ -42,8 +33,8 @@ class Outcome:
 class Batch(Generic[T]):
     """Files to process: `work` takes one of `tasks` and returns its figures.
 
-    `names` are the names for messages, `line` makes a sentence of figures. With `as_json` the figures are
-    printed as one JSON object a line instead, on standard output unless that takes the picture itself.
+    `names` identify the tasks in messages, and `line` formats figures as a sentence. With `as_json` the figures
+    are printed as one JSON object per line instead, on standard output unless the picture itself goes there.
     """
 
     work: Callable[[T], dict[str, Any]]
@@ -57,7 +48,7 @@ class Batch(Generic[T]):
 
 
 def run(batch: Batch[T], jobs: int, context: click.Context) -> int:
-    """Process everything, say what happened, return the exit status: 0, or 1 if a file failed."""
+    """Process all tasks, report each outcome and return the exit status: 0, or 1 if a file failed."""
     show_trace = bool((context.obj or {}).get("traceback"))
     failed = 0
     progress = Progress(len(batch.tasks))
@@ -85,48 +76,37 @@ def _report(batch: Batch[T], name: str, outcome: Outcome) -> None:
 
 
 def _outcomes(batch: Batch[T], jobs: int) -> Iterator[Outcome]:
-    """Yield what became of the tasks, in their order."""
+    """Yield the outcomes of the tasks, in their order."""
     jobs = min(jobs, len(batch.tasks))
     if jobs <= 1:
         for task in batch.tasks:
             yield attempt(batch.work, task)
         return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    _share_cores(jobs)
-    # Fork would carry over the state of libraries that run threads.
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _prepare_worker)
     try:
-        futures = [pool.submit(attempt, batch.work, task) for task in batch.tasks]
-        for future in futures:
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                yield Outcome({}, "its process was killed, perhaps for lack of memory; use fewer --jobs")
-    finally:
-        pool.shutdown(cancel_futures=True)
+        thread_count()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    early: dict[int, Outcome] = {}
+    due = 0
+    for number, outcome in workers.run(
+        partial(_attempt_numbered, batch.work), enumerate(batch.tasks), jobs, _killed
+    ):
+        early[number] = outcome
+        while due in early:
+            yield early.pop(due)
+            due += 1
 
 
-def _share_cores(jobs: int) -> None:
-    """Let every process that is started from now on use its share of the cores."""
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    for variable in _THREAD_VARIABLES:
-        os.environ.setdefault(variable, threads)
+def _attempt_numbered(work: Callable[[T], dict[str, Any]], task: tuple[int, T]) -> tuple[int, Outcome]:
+    return task[0], attempt(work, task[1])
 
 
-def _prepare_worker() -> None:
-    # Ctrl-C reaches every process. This ends a worker without a traceback, its partial file being removed.
-    signal.signal(signal.SIGINT, _leave)
-
-
-def _leave(*_: object) -> NoReturn:
-    sys.exit(130)
+def _killed(task: tuple[int, T], reason: str) -> tuple[int, Outcome]:
+    return task[0], Outcome({}, f"{reason}, perhaps for lack of memory; use fewer --jobs")
 
 
 def attempt(work: Callable[[T], dict[str, Any]], task: T) -> Outcome:
-    """Do one task; every failure becomes one line."""
+    """Run one task and turn any failure into a one-line error."""
     try:
         return Outcome(work(task))
     except BrokenPipeError:
@@ -136,7 +116,7 @@ def attempt(work: Callable[[T], dict[str, Any]], task: T) -> Outcome:
 
 
 def describe(error: Exception) -> str:
-    """Return one line that says what is wrong."""
+    """Return a one-line description of an error."""
     if isinstance(error, CollageError):
         text = str(error)
     elif isinstance(error, OSError):
@@ -151,14 +131,14 @@ def describe(error: Exception) -> str:
 
 
 def job_count(jobs: int | None) -> int:
-    """Return the number of processes: as many as cores for 0, 1 for None."""
+    """Return the number of processes: 1 for None, one per core for 0."""
     if jobs is None:
         return 1
-    return jobs or os.cpu_count() or 1
+    return jobs or workers.cores()
 
 
 def shown(path: str, reading: bool) -> str:
-    """Return a path for people."""
+    """Return a path as shown in messages."""
     if path == STANDARD:
         return "standard input" if reading else "standard output"
     return path

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from eval.commands.options import chosen_series, data_options, out_option, pictures, told
-from eval.harness import aggregate, facts, workers
+from collagecodec.cli import workers
+from eval.commands.options import chosen_sweeps, data_options, out_option, pictures, told
+from eval.harness import aggregate, facts
 from eval.harness.datasets import Dataset
 from eval.harness.measure import Row, Task, blank, failed, measure
 from eval.harness.store import Journal, write_json
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @click.command()
@@ -41,7 +42,7 @@ def rd(
     measured again, so that an interrupted run goes on where it was.
     """
     with told():
-        chosen, left_out = chosen_series(specs)
+        chosen, left_out = chosen_sweeps(specs)
         found = pictures(data, data_root, limit)
         with Journal(out / "rows.csv") as journal:
             write_json(out / "run.json", _run(found, chosen, left_out, jobs, threads))
@@ -54,14 +55,14 @@ def rd(
 
 
 def _tasks(
-    journal: Journal, found: Dataset, chosen: list[tuple[str, Series]], *, structural: bool, again: bool
+    journal: Journal, found: Dataset, chosen: list[tuple[str, Sweep]], *, structural: bool, again: bool
 ) -> list[Task]:
     """Return what is still to be measured, picture by picture, so that a stopped run has whole pictures."""
     tasks = [
-        Task(spec, series.label, value, picture, structural)
+        Task(spec, sweep.label, value, picture, structural)
         for picture in found.pictures
-        for spec, series in chosen
-        for value in series.values
+        for spec, sweep in chosen
+        for value in sweep.values
     ]
     return tasks if again else [task for task in tasks if not journal.has(blank(task))]
 
@@ -85,7 +86,7 @@ def _summary(rows: list[Row]) -> dict[str, Any]:
 
 
 def _run(
-    found: Dataset, chosen: list[tuple[str, Series]], left_out: dict[str, str], jobs: int, threads: int
+    found: Dataset, chosen: list[tuple[str, Sweep]], left_out: dict[str, str], jobs: int, threads: int
 ) -> dict[str, Any]:
     return {
         "data": found.name,
@@ -95,11 +96,11 @@ def _run(
         ],
         "notices": list(found.notices),
         "series": {
-            series.label: {
-                "settings": {**series.codec(series.values[0]).config, series.knob: list(series.values)},
-                "backend": facts.backend_of(series.codec(series.values[0])),
+            sweep.label: {
+                "settings": {**sweep.codec(sweep.values[0]).config, sweep.parameter: list(sweep.values)},
+                "backend": facts.backend_of(sweep.codec(sweep.values[0])),
             }
-            for _, series in chosen
+            for _, sweep in chosen
         },
         "left_out": left_out,
         "seed": "none is used: every codec here is deterministic",

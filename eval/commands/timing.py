@@ -11,12 +11,12 @@ from statistics import fmean
 
 import click
 
-from eval.commands.options import chosen_series, data_options, out_option, pictures, told
+from eval.commands.options import chosen_sweeps, data_options, out_option, pictures, told
 from eval.harness import facts
 from eval.harness.measure import Task
 from eval.harness.store import write_json
-from eval.harness.sweep import Knob
-from eval.harness.timing import Probe, Timing, run
+from eval.harness.sweep import ParameterValue
+from eval.harness.timing import Timing, TimingTask, run
 from eval.report.figures import timing_figure
 
 
@@ -25,7 +25,7 @@ from eval.report.figures import timing_figure
 @out_option
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Runs of which the median is taken.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Cores that each codec may use.")
-@click.option("--points", type=click.IntRange(1), default=3, help="Settings of each series, spread over its own.")
+@click.option("--points", type=click.IntRange(1), default=3, help="Settings of each sweep, spread over its own.")
 @click.option("--no-memory", is_flag=True, help="Leave the peak memory out.")
 def timing(
     data: str,
@@ -43,17 +43,17 @@ def timing(
     Leave the machine alone meanwhile. In the folder of the results: timing.csv, timing.json and figures.
     """
     with told():
-        chosen, left_out = chosen_series(specs)
+        chosen, left_out = chosen_sweeps(specs)
         found = pictures(data, data_root, limit)
-        probes = [
-            Probe(Task(spec, series.label, value, picture), repeats, threads, not no_memory)
-            for spec, series in chosen
-            for value in spread(series.values, points)
+        tasks = [
+            TimingTask(Task(spec, sweep.label, value, picture), repeats, threads, not no_memory)
+            for spec, sweep in chosen
+            for value in spread(sweep.values, points)
             for picture in found.pictures
         ]
         out.mkdir(parents=True, exist_ok=True)
-        with click.progressbar(probes, label="timing", show_pos=True) as bar:
-            timings = [run(probe) for probe in bar]
+        with click.progressbar(tasks, label="timing", show_pos=True) as bar:
+            timings = [run(task) for task in bar]
         _write_csv(out / "timing.csv", timings)
         machine = facts.machine()
         conditions = {"repeats": repeats, "threads": threads, "machine": machine}
@@ -75,7 +75,7 @@ def timing(
             click.echo(f"failed: {one.label} at {one.value:g} on {one.image}: {one.error}", err=True)
 
 
-def spread(values: Sequence[Knob], points: int) -> list[Knob]:
+def spread(values: Sequence[ParameterValue], points: int) -> list[ParameterValue]:
     """Return `points` of `values`, evenly spread and inside the ends.
 
     >>> spread((0, 1, 2, 3, 4, 5, 6, 7), 3)
@@ -87,7 +87,7 @@ def spread(values: Sequence[Knob], points: int) -> list[Knob]:
 
 
 def means(timings: list[Timing]) -> list[dict[str, float | str]]:
-    """Return the mean over the pictures of every number, a row for each series and setting that succeeded."""
+    """Return the mean over the pictures of every number, a row for each sweep and setting that succeeded."""
     groups: dict[tuple[str, float], list[Timing]] = defaultdict(list)
     for one in timings:
         if not one.error:
@@ -113,7 +113,7 @@ def _write_csv(path: Path, timings: list[Timing]) -> None:
 
 def _table(rows: list[dict[str, float | str]]) -> str:
     heads = ("bpp", "load_s", "encode_s", "decode_s", "encode_mib", "decode_mib")
-    lines = [f"{'series':24}{'setting':>9}" + "".join(f"{head:>12}" for head in heads)]
+    lines = [f"{'sweep':24}{'setting':>9}" + "".join(f"{head:>12}" for head in heads)]
     for row in rows:
         lines.append(
             f"{row['label']:24}{row['value']:>9}" + "".join(f"{float(row[head]):12.3f}" for head in heads)

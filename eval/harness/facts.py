@@ -1,4 +1,4 @@
-"""What a number depends on beside the code: versions of libraries, and the machine without its name."""
+"""What measured numbers depend on besides the code: library versions and the machine, without its name."""
 
 from __future__ import annotations
 
@@ -9,28 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from collagecodec._version import __version__
+from collagecodec.cli.workers import cores
 from collagecodec.codecs.base import Codec
 
 _LIBRARIES = ("numpy", "pillow", "constriction", "scikit-image", "torch", "torchmetrics", "bjontegaard")
 
 
 def backend_of(codec: Codec) -> str:
-    """Return the library and version behind `codec`; for ours this package's, and the model's fingerprint."""
+    """Return library and version behind `codec`; for our codecs the package version and model fingerprint."""
     backend = getattr(codec, "backend", None)
     if isinstance(backend, str):
         return backend
     return f"collagecodec {__version__} {codec.fingerprint[:16]}".strip()
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def machine() -> dict[str, Any]:
-    """Return processor, cores, memory in GiB, system and Python; no host name and no path."""
+    """Return processor, cores, memory in GiB, system and Python version, without host name or paths."""
     facts: dict[str, Any] = {
         "processor": _processor(),
         "cores": cores(),
@@ -44,14 +38,14 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that measuring uses, those that are installed."""
-    found = {"collagecodec": __version__}
+    """Return the versions of the installed libraries that affect measurements."""
+    installed = {"collagecodec": __version__}
     for library in _LIBRARIES:
         try:
-            found[library] = importlib.metadata.version(library)
+            installed[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _processor() -> str:

@@ -1,15 +1,15 @@
-"""Times and memory of one codec, each taken in a fresh process of its own.
+"""Time and memory of one codec. Every number is taken in a fresh process.
 
-- **Seconds**: the median of several runs after one that is not counted, by the wall clock, from and to
-  arrays and bytes in memory.
-- **Load**: the first encoding and decoding of a 64x64 picture, imports and model included; it is in no
-  other number.
-- **Memory**: the largest resident set that the process reached while coding, beyond what it held before, with
-  the picture loaded. On Linux that is VmHWM, set back before coding; elsewhere `ru_maxrss`, which cannot be
-  set back and may hide a small codec behind the loading of the picture. tracemalloc does not see what C
-  libraries allocate.
-- **Threads**: the process is bound to so many cores, and OpenMP and BLAS are told so, which is the one limit
-  that holds for every codec, whatever options it has.
+- **Seconds**: the median wall-clock time of several runs after a warm-up run, from arrays in memory to bytes in
+  memory and back.
+- **Load**: the first encoding and decoding of a 64x64 picture, including imports and the model. No other number
+  includes it.
+- **Memory**: the peak resident set while coding minus the resident set before, with the picture loaded. Linux
+  provides it as VmHWM, which is reset before coding. Other systems provide `ru_maxrss`, which cannot be reset,
+  so that loading the picture may hide the peak of a small codec. tracemalloc would miss allocations of C
+  libraries.
+- **Threads**: the process is bound to the given number of cores, and OpenMP and BLAS get the same limit. Binding
+  limits every codec, whatever options it has.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from eval.harness import workers
+from collagecodec.cli import workers
 from eval.harness.measure import Task
 
 R = TypeVar("R")
@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Timing:
-    """Costs of a series at one setting on one picture: seconds, and peaks in MiB beyond the picture's."""
+    """Costs of a sweep at one parameter value on one picture: seconds, and peak memory in MiB."""
 
     image: str
     label: str
@@ -52,8 +52,8 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """What to time: `task`, the median of `repeats` runs, on `threads` cores, memory too if `memory`."""
+class TimingTask:
+    """Time `task` as the median of `repeats` runs on `threads` cores; `memory` asks for peak memory too."""
 
     task: Task
     repeats: int = 5
@@ -61,28 +61,28 @@ class Probe:
     memory: bool = True
 
 
-def run(probe: Probe) -> Timing:
-    """Return the costs; a codec that fails gives a `Timing` whose `error` says so."""
+def run(timed: TimingTask) -> Timing:
+    """Return the costs. If the codec fails, the `error` of the returned `Timing` gives the reason."""
     try:
-        timing = _alone(_time, probe)
-        if not probe.memory:
+        timing = _alone(_time, timed)
+        if not timed.memory:
             return timing
-        peaks = {"encode_mib": _alone(_encode_peak, probe), "decode_mib": _alone(_decode_peak, probe)}
+        peaks = {"encode_mib": _alone(_encode_peak, timed), "decode_mib": _alone(_decode_peak, timed)}
         return Timing(**{**vars(timing), **peaks})
     except Exception as error:
-        task = probe.task
-        nothing = (math.nan,) * 5
+        task = timed.task
+        unknown = (math.nan,) * 5
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        return Timing(task.picture.name, task.label, task.value, *nothing, error=reason)
+        return Timing(task.picture.name, task.label, task.value, *unknown, error=reason)
 
 
-def _alone(function: Callable[[Probe], R], probe: Probe) -> R:
-    """Return `function(probe)` from a process that does nothing else."""
+def _alone(function: Callable[[TimingTask], R], timed: TimingTask) -> R:
+    """Return `function(timed)` computed in a process of its own."""
 
-    def died(_: Probe, reason: str) -> R:
+    def died(_: TimingTask, reason: str) -> R:
         raise RuntimeError(reason)
 
-    return next(workers.run(function, [probe], 1, died, probe.threads))
+    return next(workers.run(function, [timed], 1, died, timed.threads))
 
 
 def _bind(threads: int) -> None:
@@ -90,9 +90,9 @@ def _bind(threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
-def _time(probe: Probe) -> Timing:
-    _bind(probe.threads)
-    task = probe.task
+def _time(timed: TimingTask) -> Timing:
+    _bind(timed.threads)
+    task = timed.task
     image = task.picture.load()
     started = time.perf_counter()
     codec = task.codec
@@ -108,8 +108,8 @@ def _time(probe: Probe) -> Timing:
         megapixels=pixels / 1e6,
         bpp=8 * len(data) / pixels,
         load_s=load,
-        encode_s=_median(lambda: codec.encode(image), probe.repeats),
-        decode_s=_median(lambda: codec.decode(data), probe.repeats),
+        encode_s=_median(lambda: codec.encode(image), timed.repeats),
+        decode_s=_median(lambda: codec.decode(data), timed.repeats),
     )
 
 
@@ -123,32 +123,32 @@ def _median(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(seconds)
 
 
-def _encode_peak(probe: Probe) -> float:
-    _bind(probe.threads)
-    image, codec = probe.task.picture.load(), probe.task.codec
-    before = _held_mib()
+def _encode_peak(timed: TimingTask) -> float:
+    _bind(timed.threads)
+    image, codec = timed.task.picture.load(), timed.task.codec
+    before = _reset_peak_mib()
     codec.encode(image)
     return _peak_mib() - before
 
 
-def _decode_peak(probe: Probe) -> float:
-    _bind(probe.threads)
-    data = _alone(_encoded, probe)
-    # The picture is not needed here, but held all the same, so that both peaks start from the same ground.
-    image, codec = probe.task.picture.load(), probe.task.codec
-    before = _held_mib()
+def _decode_peak(timed: TimingTask) -> float:
+    _bind(timed.threads)
+    data = _alone(_encoded, timed)
+    # Decoding does not need the picture. It is loaded so that both peaks have the same baseline.
+    image, codec = timed.task.picture.load(), timed.task.codec
+    before = _reset_peak_mib()
     codec.decode(data)
     peak = _peak_mib() - before
     del image
     return peak
 
 
-def _encoded(probe: Probe) -> bytes:
-    return probe.task.codec.encode(probe.task.picture.load())
+def _encoded(timed: TimingTask) -> bytes:
+    return timed.task.codec.encode(timed.task.picture.load())
 
 
-def _held_mib() -> float:
-    """Return what the process holds now, and let its peak begin from there where the system allows it."""
+def _reset_peak_mib() -> float:
+    """Return the memory in use, after resetting the recorded peak to it where the system allows that."""
     gc.collect()
     try:
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM to VmRSS
@@ -160,7 +160,7 @@ def _held_mib() -> float:
 def _peak_mib() -> float:
     if Path("/proc/self/status").exists():
         return _status_mib("VmHWM")
-    # macOS counts bytes where others count KiB.
+    # macOS reports bytes, other systems KiB.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 

@@ -1,4 +1,4 @@
-"""Codecs that go wrong in one way each, on pictures called to do so by their first pixel or on all."""
+"""A codec that fails in several ways, on all pictures or on those with a certain first pixel."""
 
 import io
 import os
@@ -11,14 +11,15 @@ from PIL import Image
 
 from collagecodec.codecs.base import Codec
 from collagecodec.sampling.request import Image8
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 TRIGGER = (1, 2, 3)
 
 
 @dataclass(frozen=True)
 class FaultyCodec(Codec):
-    """Lossless but for its fault: 'raises' and 'dies' on the trigger, 'resizes' always, 'slow' sleeps."""
+    """Lossless except for its fault: 'raises' and 'dies' on the trigger picture, 'resizes' always, 'slow' sleeps
+    while encoding, 'threads' raises an error that gives the limits of threads."""
 
     name: ClassVar[str] = "faulty"
     quality: int = 1
@@ -32,6 +33,8 @@ class FaultyCodec(Codec):
             os._exit(7)
         if self.fault == "slow":
             time.sleep(1.5)
+        if self.fault == "threads":
+            raise RuntimeError(" ".join(os.environ[name] for name in ("COLLAGE_THREADS", "OMP_NUM_THREADS")))
         stream = io.BytesIO()
         Image.fromarray(image // self.quality * self.quality).save(stream, "PNG")
         return stream.getvalue()
@@ -41,4 +44,4 @@ class FaultyCodec(Codec):
         return image[:-1] if self.fault == "resizes" else image
 
 
-SERIES = (Series("faulty", FaultyCodec, "quality", (9, 3)),)
+SWEEPS = (Sweep("faulty", FaultyCodec, "quality", (9, 3)),)

@@ -105,6 +105,12 @@ def test_a_codec_that_fails_on_one_picture(
     assert "b.png" in done.output
 
 
+def test_every_process_gets_its_number_of_threads(command: Command, folder: Path, tmp_path: Path) -> None:
+    words = ("--codecs", f"{FAULTY}@fault=threads", "--psnr-only", "--jobs", 2, "--threads", 3)
+    assert command("rd", "--data", folder, "--out", tmp_path, *words).exit_code == 0
+    assert {row.error for row in _rows(tmp_path)} == {"RuntimeError: 3 3"}
+
+
 def test_a_codec_that_returns_another_size(command: Command, folder: Path, tmp_path: Path) -> None:
     done = command(
         "rd", "--data", folder, "--codecs", f"{FAULTY}@fault=resizes", "--out", tmp_path, "--psnr-only"
@@ -178,20 +184,20 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "some,other,table\n1,2,3\n"
 
 
-def test_unreadable_and_repeated_pictures_are_told(command: Command, folder: Path, tmp_path: Path) -> None:
+def test_unreadable_and_repeated_pictures_are_reported(command: Command, folder: Path, tmp_path: Path) -> None:
     (folder / "bad.png").write_bytes(b"no picture")
     Image.fromarray(scene(3)).save(folder / "a.bmp")
     done = command("rd", "--data", folder, "--codecs", "png", "--out", tmp_path, "--psnr-only")
     assert done.exit_code == 0
-    assert "bad.png left out" in done.output
-    assert "2 pictures are called a" in done.output
+    assert "bad.png skipped" in done.output
+    assert "2 pictures are named a" in done.output
     assert sorted(row.image for row in _rows(tmp_path)) == ["a.bmp", "a.png", "b.png", "c.png"]
 
 
 def test_codecs_that_are_not_there(command: Command, folder: Path, tmp_path: Path) -> None:
     done = command("rd", "--data", folder, "--codecs", "nothing", "--out", tmp_path)
     assert done.exit_code == 1
-    assert "no series fits 'nothing'" in done.output
+    assert "no sweep matches 'nothing'" in done.output
     done = command("rd", "--data", folder, "--codecs", "png@strange=1", "--out", tmp_path)
     assert done.exit_code == 1
     assert "left out png@strange=1" in done.output
