@@ -1,1 +1,1 @@
-"""The other codecs, behind the same contract: one file a format, found by its `SERIES`."""
+"""The other codecs, behind the same contract: one file a format, found by its `SWEEPS`."""

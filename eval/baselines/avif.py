@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, ClassVar, Literal
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,12 @@ class AvifCodec(PillowCodec):
 _LADDER = (5, 10, 15, 22, 30, 38, 46, 54, 62, 70, 78, 85, 91)
 
 
-def _series(subsampling: str, speed: int, tune: str = "") -> Series:
+def _sweep(subsampling: str, speed: int, tune: str = "") -> Sweep:
     label = "-".join(filter(None, ("avif", subsampling.replace(":", ""), f"s{speed}", tune)))
-    return Series(
-        label, AvifCodec, "quality", _LADDER, {"subsampling": subsampling, "speed": speed, "tune": tune}
-    )
+    return Sweep(label, AvifCodec, "quality", _LADDER, {"subsampling": subsampling, "speed": speed, "tune": tune})
 
 
-SERIES = (
-    *(_series(subsampling, speed) for speed, subsampling in product((6, 4, 2), ("4:2:0", "4:4:4"))),
-    *(_series(subsampling, 4, "psnr") for subsampling in ("4:2:0", "4:4:4")),
+SWEEPS = (
+    *(_sweep(subsampling, speed) for speed, subsampling in product((6, 4, 2), ("4:2:0", "4:4:4"))),
+    *(_sweep(subsampling, 4, "psnr") for subsampling in ("4:2:0", "4:4:4")),
 )

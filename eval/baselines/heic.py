@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class HeicCodec(PillowCodec):
 
 _LADDER = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 66, 72, 80)
 
-SERIES = (
-    Series("heic", HeicCodec, "quality", _LADDER),
-    Series("heic-444", HeicCodec, "quality", _LADDER, {"subsampling": "4:4:4"}),
+SWEEPS = (
+    Sweep("heic", HeicCodec, "quality", _LADDER),
+    Sweep("heic-444", HeicCodec, "quality", _LADDER, {"subsampling": "4:4:4"}),
 )

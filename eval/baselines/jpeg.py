@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class JpegCodec(PillowCodec):
 
 _LADDER = (3, 5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 83, 89, 93, 96)
 
-SERIES = (
-    Series("jpeg", JpegCodec, "quality", _LADDER),
-    Series("jpeg-444", JpegCodec, "quality", _LADDER, {"subsampling": "4:4:4"}),
+SWEEPS = (
+    Sweep("jpeg", JpegCodec, "quality", _LADDER),
+    Sweep("jpeg-444", JpegCodec, "quality", _LADDER, {"subsampling": "4:4:4"}),
 )

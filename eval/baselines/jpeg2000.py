@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Jpeg2000Codec(PillowCodec):
 _RATES = (0.05, 0.08, 0.1, 0.13, 0.2, 0.31, 0.4, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6)
 _LEVELS = tuple(map(float, (22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 47, 50, 54)))
 
-SERIES = (
-    Series("jpeg2000-rate", Jpeg2000Codec, "target", _RATES, {"mode": "rate"}),
-    Series("jpeg2000-psnr", Jpeg2000Codec, "target", _LEVELS, {"mode": "psnr"}),
+SWEEPS = (
+    Sweep("jpeg2000-rate", Jpeg2000Codec, "target", _RATES, {"mode": "rate"}),
+    Sweep("jpeg2000-psnr", Jpeg2000Codec, "target", _LEVELS, {"mode": "psnr"}),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ class JxlCodec(PillowCodec):
         return f"pillow-jxl-plugin {importlib.metadata.version('pillow-jxl-plugin')}"
 
 
-SERIES = (Series("jxl", JxlCodec, "quality", (3, 6, 10, 16, 24, 34, 45, 56, 66, 75, 83, 89, 93, 96)),)
+SWEEPS = (Sweep("jxl", JxlCodec, "quality", (3, 6, 10, 16, 24, 34, 45, 56, 66, 75, 83, 89, 93, 96)),)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -23,4 +23,4 @@ class PngCodec(PillowCodec):
         return {"compress_level": self.level}
 
 
-SERIES = (Series("png", PngCodec, "level", (9,)),)
+SWEEPS = (Sweep("png", PngCodec, "level", (9,)),)

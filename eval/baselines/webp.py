@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -29,4 +29,4 @@ class WebpCodec(PillowCodec):
         return {"quality": self.quality, "method": self.method}
 
 
-SERIES = (Series("webp", WebpCodec, "quality", (0, 2, 5, 10, 18, 28, 40, 52, 64, 75, 83, 89, 94, 98, 100)),)
+SWEEPS = (Sweep("webp", WebpCodec, "quality", (0, 2, 5, 10, 18, 28, 40, 52, 64, 75, 83, 89, 94, 98, 100)),)

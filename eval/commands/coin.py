@@ -122,7 +122,7 @@ def read(path: Path) -> list[Fitted]:
 
 def summary(rows: list[Fitted], dataset: str) -> str:
     """Means over the pictures of every net and coding, and COIN's own on Kodak."""
-    there = (one["points"] for one in published.series_on(dataset) if one["label"].startswith("COIN"))
+    there = (one["points"] for one in published.curves_on(dataset) if one["label"].startswith("COIN"))
     points: list[list[float]] = next(there, [])
     # The first point belongs to none of the nets that the paper names.
     known = dict(zip(NETS, points[1:], strict=False))

@@ -11,7 +11,7 @@ import click
 
 from eval.harness import catalogue
 from eval.harness.datasets import NAMED, Dataset, open_set
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,8 +25,8 @@ def data_options(default: str | None = None) -> Callable[[F], F]:
                 "--codecs",
                 "specs",
                 default="default",
-                help="Series, commas or semicolons between: labels, patterns ('avif-*'), 'default', 'all', a "
-                "label with changed settings ('collage@effort=5,quality=20/60;jpeg'), a file with a SERIES.",
+                help="Sweep, commas or semicolons between: labels, patterns ('avif-*'), 'default', 'all', a "
+                "label with changed settings ('collage@effort=5,quality=20/60;jpeg'), a file with a SWEEPS.",
             ),
             click.option(
                 "--limit", type=click.IntRange(0), default=0, help="At most so many pictures; 0 for all."
@@ -81,7 +81,7 @@ def split(specs: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def chosen_series(specs: str) -> tuple[list[tuple[str, Series]], dict[str, str]]:
+def chosen_sweeps(specs: str) -> tuple[list[tuple[str, Sweep]], dict[str, str]]:
     """Return what can be measured and what cannot, saying the latter on standard error."""
     chosen, left_out = catalogue.choose(split(specs))
     for label, reason in left_out.items():

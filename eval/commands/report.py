@@ -13,7 +13,7 @@ from eval.commands.options import out_option, split, told
 from eval.harness import aggregate, catalogue, published
 from eval.harness.datasets import Picture, open_set
 from eval.harness.store import read_json, read_rows
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 from eval.report import crops
 from eval.report.figures import rd_figures
 from eval.report.page import build
@@ -25,7 +25,7 @@ from eval.report.page import build
 @click.option("--data-root", type=click.Path(path_type=Path), help="For the crops: where the named sets lie.")
 @click.option("--crops", "count", type=click.IntRange(0), default=3, help="Pictures side by side; 0 for none.")
 @click.option("--crop-size", type=click.IntRange(16, 1024), default=288, help="Side of a crop in pixels.")
-@click.option("--crop-codecs", help="Series shown in crops.  [default: the first measured one of each codec]")
+@click.option("--crop-codecs", help="Sweep shown in crops.  [default: the first measured one of each codec]")
 @click.option("--rates", default="0.15,0.4", help="Bits a pixel at which crops are compared.")
 @click.option(
     "--timing",
@@ -52,7 +52,7 @@ def report(
         rows, run = read_rows(out), read_json(out / "run.json")
         found = aggregate.curves(rows)
         means = {label: aggregate.mean_curve(pictures) for label, pictures in found.items()}
-        others = published.series_on(run["data"])
+        others = published.curves_on(run["data"])
         rd_figures(means, out, f"{run['data']}, mean of {len(run['pictures'])} pictures", others)
         scenes: list[dict[str, Any]] = []
         if count:
@@ -71,10 +71,10 @@ def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:
     return [pictures[place] for place in places]
 
 
-def _shown(specs: str | None, run: dict[str, Any]) -> list[Series]:
-    """Return the series for the crops; unless they are named, the first measured one of every codec."""
+def _shown(specs: str | None, run: dict[str, Any]) -> list[Sweep]:
+    """Return the sweep for the crops; unless they are named, the first measured one of every codec."""
     if specs:
-        return [series for spec in split(specs) for series in catalogue.resolve(spec)]
+        return [sweep for spec in split(specs) for sweep in catalogue.resolve(spec)]
     firsts: dict[str, str] = {}
     for label, about in run["series"].items():
         firsts.setdefault(about["settings"]["name"], label)

@@ -18,7 +18,7 @@ RATES = (0.13, 0.25, 0.5, 1.0)
 @click.option(
     "--out", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Folder of a run."
 )
-@click.option("--test", default="collage", help="The series that is compared with all others.")
+@click.option("--test", default="collage", help="The sweep that is compared with all others.")
 def table(out: Path, test: str) -> None:
     """Print what was measured as two Markdown tables.
 

@@ -15,7 +15,7 @@ from eval.harness.aggregate import MeanPoint
 from eval.harness.store import read_rows
 
 ALSO = ("dct-fixed-16", "dct", "dct-16", "collage", "jpeg", "webp", "jpeg2000-psnr", "avif-420-s4")
-"""Series that the paper does not have, at its rates."""
+"""Sweep that the paper does not have, at its rates."""
 _NEAR = 0.05
 
 
@@ -36,7 +36,7 @@ def table1(
     already, which `rd --codecs coin` (or 'coin@steps=5000', to shorten) puts there.
     """
     rows = published.table1()
-    labels = [*(row.series for row in rows), *ALSO] if specs == "default" else split(specs)
+    labels = [*(row.label for row in rows), *ALSO] if specs == "default" else split(specs)
     present = [label for label in labels if label in catalogue.known()]
     if specs == "default":
         present = [label for label in present if not catalogue.known()[label].slow]
@@ -45,22 +45,22 @@ def table1(
     with told():
         found = aggregate.curves(read_rows(out))
     # COIN measured with fewer steps has its settings in its label.
-    shown = (*(row.series for row in rows), *labels)
+    shown = (*(row.label for row in rows), *labels)
     measured = {label: _measured(found, label) for label in shown}
     means = {label: aggregate.mean_curve(found[name]) for label, name in measured.items() if name}
     click.echo(f"\n{'PSNR in dB at bits a pixel':27}{'published':>26}{'here':>26}")
     for row in rows:
         note = "" if row.rates_known else "   (its own rates are not recorded: set at the first row's)"
-        if measured.get(row.series) not in (None, "", row.series):
-            note += f"   ({measured[row.series]})"
-        click.echo(f"{row.method:27}{_cells(row.rates, row.psnr)}{_ours(means, row.series, row.rates)}{note}")
+        if measured.get(row.label) not in (None, "", row.label):
+            note += f"   ({measured[row.label]})"
+        click.echo(f"{row.method:27}{_cells(row.rates, row.psnr)}{_ours(means, row.label, row.rates)}{note}")
     for label in labels:
-        if label not in {row.series for row in rows}:
+        if label not in {row.label for row in rows}:
             click.echo(f"{label:27}{'':26}{_ours(means, label, rows[0].rates)}")
 
 
 def _measured(found: Iterable[str], label: str) -> str:
-    """The label itself, or the first that is the same series with changed settings; '' if there is neither."""
+    """The label itself, or the first that is the same sweep with changed settings; '' if there is neither."""
     ordered = sorted(one for one in found if one == label or one.startswith(f"{label}@"))
     return ordered[0] if ordered else ""
 

@@ -1,11 +1,11 @@
-"""From rows to mean curves and Bjontegaard tables."""
+"""Mean curves and Bjontegaard tables, computed from rows."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -20,13 +20,16 @@ METRICS: Mapping[str, Callable[[Row], float]] = {
     "ms_ssim_db": lambda row: decibels(row.ms_ssim) if row.ms_ssim == row.ms_ssim else math.nan,
     "ssim": lambda row: row.ssim,
 }
-"""What can stand on the vertical axis of a curve."""
+"""The metrics that a curve can show over the rate."""
 
 
 @dataclass(frozen=True)
 class MeanPoint:
-    """One setting of a series, averaged over `images` pictures. Both ways of averaging PSNR are given:
-    `psnr` is the mean of the pictures' PSNR, `psnr_of_mse` the PSNR of their mean squared error."""
+    """One parameter value of a sweep, averaged over `images` pictures.
+
+    PSNR is averaged in both usual ways: `psnr` is the mean PSNR of the pictures, `psnr_of_mse` the PSNR of
+    their mean squared error.
+    """
 
     value: float
     images: int
@@ -41,10 +44,10 @@ class MeanPoint:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A series against an anchor: Bjontegaard differences over `images` pictures, and of the mean curves.
+    """Bjontegaard differences of a sweep from an anchor, averaged over `images` pictures and of the mean curves.
 
-    `rate` in percent of bits, `metric` in the metric's unit; `metric_range` and `rate_range` are the widest
-    ranges that any picture's integral covered. None where no picture (or the mean curve) allows one.
+    `rate` is in percent of bits, `metric` in the unit of the metric. `metric_range` and `rate_range` span the
+    integration ranges of all pictures. A value is None if no picture (or the mean curve) allows a comparison.
     """
 
     images: int
@@ -60,74 +63,77 @@ Curves = dict[str, dict[str, list[Row]]]
 
 
 def curves(rows: Iterable[Row]) -> Curves:
-    """Return the successful rows by series and picture, each list by ascending rate."""
-    found: Curves = defaultdict(lambda: defaultdict(list))
+    """Return the successful rows by sweep label and picture, each list ordered by ascending rate."""
+    grouped: Curves = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row.ok:
-            found[row.label][row.image].append(row)
+            grouped[row.label][row.image].append(row)
     return {
         label: {image: sorted(points, key=lambda row: row.bpp) for image, points in pictures.items()}
-        for label, pictures in found.items()
+        for label, pictures in grouped.items()
     }
 
 
 def mean_curve(pictures: Mapping[str, list[Row]]) -> list[MeanPoint]:
-    """Return a series' points averaged over the pictures for which every one of its settings succeeded.
+    """Return the mean points of a sweep over the pictures for which all of its settings succeeded.
 
-    The same pictures stand behind every point, so that a failure cannot bend the curve.
+    All points average the same pictures, so that a failure does not distort the curve.
     """
     settings = {row.settings for points in pictures.values() for row in points}
-    whole = [points for points in pictures.values() if {row.settings for row in points} == settings]
+    complete = [points for points in pictures.values() if {row.settings for row in points} == settings]
     by_setting: dict[str, list[Row]] = defaultdict(list)
-    for points in whole:
+    for points in complete:
         for row in points:
             by_setting[row.settings].append(row)
     return sorted((_mean(rows) for rows in by_setting.values()), key=lambda point: point.bpp)
 
 
 def compare(
-    found: Curves, anchor: str, test: str, metric: str, window: tuple[float, float] = bd.WINDOW
+    measured: Curves, anchor: str, test: str, metric: str, window: tuple[float, float] = bd.WINDOW
 ) -> Comparison:
-    """Return how the series `test` stands to `anchor` over the pictures that both have."""
+    """Compare the sweep `test` with the sweep `anchor` on the pictures that both have."""
     value = METRICS[metric]
-    images = sorted(set(found[anchor]) & set(found[test]))
-    pairs = [
-        bd.difference(_curve(found[anchor][image], value, window), _curve(found[test][image], value, window))
-        for image in images
+    both = sorted(set(measured[anchor]) & set(measured[test]))
+    differences = [
+        bd.difference(*(_curve(measured[label][image], value, window) for label in (anchor, test)))
+        for image in both
     ]
-    return _comparison([one for one in pairs if one], _of_means(found, anchor, test, metric, window))
+    return _comparison(
+        [difference for difference in differences if difference],
+        _of_means(measured, anchor, test, metric, window),
+    )
 
 
 def matrix(
-    found: Curves,
+    measured: Curves,
     metric: str,
     window: tuple[float, float] = bd.WINDOW,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[str, dict[str, Comparison]]:
-    """Return `compare` of every two series as matrix[anchor][test]; `tick` is called once a pair."""
-    labels = list(found)
+    """Return `compare` of every two sweeps as matrix[anchor][test]; `tick` is called once per pair."""
+    labels = list(measured)
     table: dict[str, dict[str, Comparison]] = {label: {} for label in labels}
     for anchor, test in combinations(labels, 2):
-        table[anchor][test] = compare(found, anchor, test, metric, window)
-        table[test][anchor] = compare(found, test, anchor, metric, window)
+        table[anchor][test] = compare(measured, anchor, test, metric, window)
+        table[test][anchor] = compare(measured, test, anchor, metric, window)
         tick()
     return table
 
 
 def summary(rows: Iterable[Row], tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
-    """Return the aggregate as JSON-able values: mean curves, failures, and the PSNR and MS-SSIM tables."""
+    """Return mean curves, PSNR and MS-SSIM comparisons and failures as JSON-able values."""
     rows = list(rows)
-    found = curves(rows)
+    measured = curves(rows)
     return {
         "window_bpp": bd.WINDOW,
         "target": "bd.psnr[anchor][test].rate: Bjontegaard rate per picture, averaged over the pictures",
         "mean_curves": {
-            label: [asdict(point) for point in mean_curve(pictures)] for label, pictures in found.items()
+            label: [asdict(point) for point in mean_curve(pictures)] for label, pictures in measured.items()
         },
         "bd": {
             metric: {
-                anchor: {test: asdict(one) for test, one in row.items()}
-                for anchor, row in matrix(found, metric, tick=tick).items()
+                anchor: {test: asdict(comparison) for test, comparison in row.items()}
+                for anchor, row in matrix(measured, metric, tick=tick).items()
             }
             for metric in ("psnr", "ms_ssim_db")
         },
@@ -144,32 +150,30 @@ def _curve(points: list[Row], value: Callable[[Row], float], window: tuple[float
 
 
 def _of_means(
-    found: Curves, anchor: str, test: str, metric: str, window: tuple[float, float]
+    measured: Curves, anchor: str, test: str, metric: str, window: tuple[float, float]
 ) -> bd.Difference | None:
-    both = [mean_curve(found[label]) for label in (anchor, test)]
-    one, other = (
-        bd.curve([point.bpp for point in points], [getattr(point, metric) for point in points], window)
-        for points in both
-    )
-    return bd.difference(one, other)
-
-
-def _comparison(pairs: list[bd.Difference], means: bd.Difference | None) -> Comparison:
-    empty = Comparison(len(pairs), None, None, None, None, None, None)
-    if means:
-        empty = replace(empty, mean_curve_rate=means.rate, mean_curve_metric=means.metric)
-    if not pairs:
-        return empty
-    return replace(
-        empty,
-        rate=fmean(one.rate for one in pairs),
-        metric=fmean(one.metric for one in pairs),
-        metric_range=_widest([one.metric_range for one in pairs]),
-        rate_range=_widest([one.rate_range for one in pairs]),
+    means = [mean_curve(measured[label]) for label in (anchor, test)]
+    return bd.difference(
+        *(
+            bd.curve([point.bpp for point in points], [getattr(point, metric) for point in points], window)
+            for points in means
+        )
     )
 
 
-def _widest(ranges: list[tuple[float, float]]) -> tuple[float, float]:
+def _comparison(pictures: list[bd.Difference], means: bd.Difference | None) -> Comparison:
+    return Comparison(
+        images=len(pictures),
+        rate=fmean(each.rate for each in pictures) if pictures else None,
+        metric=fmean(each.metric for each in pictures) if pictures else None,
+        mean_curve_rate=means.rate if means else None,
+        mean_curve_metric=means.metric if means else None,
+        metric_range=_span([each.metric_range for each in pictures]) if pictures else None,
+        rate_range=_span([each.rate_range for each in pictures]) if pictures else None,
+    )
+
+
+def _span(ranges: list[tuple[float, float]]) -> tuple[float, float]:
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 

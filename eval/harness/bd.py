@@ -1,19 +1,19 @@
 """Bjontegaard differences between two rate-quality curves, inside a window of rates.
 
-The curves are restricted to the window first (0.1 to 1.0 bits a pixel unless told): each is interpolated at
-the window's ends by a monotone cubic (PCHIP) of the metric over log-rate, and its points outside are dropped.
-A curve that does not reach an end stops where it stops. The integral, over the range of the metric (for the
-rate) or of log-rate (for the metric) that both restricted curves cover, is the `bjontegaard` package's, with
-PCHIP; instead of its warning about little overlap, the ranges are returned.
+Points that are dominated by another point of the same curve, in rate and in metric, are dropped first, because
+the inverse of a curve that turns back is not a function.
 
-Points that another point of the same curve beats in both rate and metric are dropped before, because the
-inverse of a curve that turns back is not a function.
+Both curves are then restricted to the window, by default 0.1 to 1.0 bits per pixel: each is interpolated at the
+window's ends by a monotone cubic (PCHIP) of the metric over log-rate, and its points outside are dropped. A curve
+that does not reach an end of the window is not extrapolated. The `bjontegaard` package integrates, with PCHIP,
+over the range of the metric (for the rate) or of log-rate (for the metric) that both restricted curves cover. The
+ranges are returned, which replaces the package's warning about little overlap.
 
-Two numbers come of it for a set of pictures:
+A set of pictures is summarised by two numbers:
 
-- **per picture, then averaged** over the pictures: the one that the project's targets are read from. It gives
-  every picture the same say and does not depend on how a codec spreads its bits over pictures.
-- **of the mean curve**: mean rate and mean metric over the pictures at each setting, one difference of that.
+- **The mean of the per-picture differences.** The project's targets refer to this number. It weighs all pictures
+  equally and does not depend on how a codec distributes its bits over the pictures.
+- **The difference of the mean curves**, which average rate and metric over the pictures at each setting.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 WINDOW = (0.1, 1.0)
-"""Bits a pixel."""
+"""Bits per pixel."""
 _METHOD = "pchip"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Rates in bits a pixel, ascending, and the metric at each, ascending too; both float64 of one length."""
+    """Ascending rates in bits per pixel and the ascending metric at each, both float64 of equal length."""
 
     rate: NDArray[np.float64]
     metric: NDArray[np.float64]
@@ -41,8 +41,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a curve stands to an anchor: `rate` in percent of bits at equal metric (negative is fewer bits),
-    `metric` in the metric's unit at equal rate, and the ranges over which the two were averaged."""
+    """The difference of a curve from an anchor.
+
+    `rate` is in percent of bits at equal metric, where negative means fewer bits. `metric` is in the unit of the
+    metric, at equal rate. The ranges are those over which the two were averaged.
+    """
 
     rate: float
     metric: float
@@ -51,9 +54,9 @@ class Difference:
 
 
 def curve(rates: ArrayLike, metrics: ArrayLike, window: tuple[float, float] | None = WINDOW) -> Curve:
-    """Return the clean curve through the points, restricted to `window` in bits a pixel (None: all of it).
+    """Return the curve through the undominated points, restricted to `window` in bits per pixel unless None.
 
-    It is empty if fewer than two points are left. Points that are not finite are dropped.
+    The curve is empty if it does not overlap the window. Points that are not finite are dropped.
     """
     rate, metric = _front(np.asarray(rates, np.float64), np.asarray(metrics, np.float64))
     if window is None or len(rate) < 2:
@@ -68,23 +71,23 @@ def curve(rates: ArrayLike, metrics: ArrayLike, window: tuple[float, float] | No
     )
 
 
-def value_at(found: Curve, rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the metric at `rates` (bits a pixel) by PCHIP over log-rate; `nan` outside the curve."""
+def value_at(points: Curve, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the metric at `rates` (bits per pixel) by PCHIP over log-rate; `nan` outside the curve."""
     from scipy.interpolate import PchipInterpolator
 
-    if len(found) < 2:
+    if len(points) < 2:
         return np.full(np.shape(rates), np.nan)
-    through = PchipInterpolator(np.log10(found.rate), found.metric, extrapolate=False)
-    # log10 of an end may round to just outside; the ends themselves are inside.
-    at = np.log10(np.where(np.isclose(rates, found.rate[0], rtol=1e-12), found.rate[0], rates))
-    return np.asarray(through(at), dtype=np.float64)
+    interpolate = PchipInterpolator(np.log10(points.rate), points.metric, extrapolate=False)
+    # Rounding of log10 may move an end of the curve just outside of it.
+    at = np.log10(np.where(np.isclose(rates, points.rate[0], rtol=1e-12), points.rate[0], rates))
+    return np.asarray(interpolate(at), dtype=np.float64)
 
 
 def difference(anchor: Curve, test: Curve) -> Difference | None:
-    """Return how `test` stands to `anchor`, or None if there is no metric or no rate that both reach.
+    """Return the difference of `test` from `anchor`, or None if their metrics or their rates do not overlap.
 
-    Bjontegaard, VCEG-M33 (2001), with PCHIP as in JCT-VC's tables. Exactly antisymmetric in the logarithm:
-    exchanging the two makes 1 + rate/100 its own reciprocal.
+    The method is that of Bjontegaard, VCEG-M33 (2001), with PCHIP as in the tables of JCT-VC. It is antisymmetric
+    in the logarithm: swapping the curves inverts 1 + rate/100.
     """
     from bjontegaard import bd_psnr, bd_rate
 
@@ -95,16 +98,16 @@ def difference(anchor: Curve, test: Curve) -> Difference | None:
     if metric_range[0] >= metric_range[1] or rate_range[0] >= rate_range[1]:
         return None
     points = (anchor.rate, anchor.metric, test.rate, test.metric)
-    asked = {"method": _METHOD, "require_matching_points": False, "min_overlap": 0}
+    options = {"method": _METHOD, "require_matching_points": False, "min_overlap": 0}
     return Difference(
-        float(bd_rate(*points, **asked)), float(bd_psnr(*points, **asked)), metric_range, rate_range
+        float(bd_rate(*points, **options)), float(bd_psnr(*points, **options)), metric_range, rate_range
     )
 
 
 def _front(
     rate: NDArray[np.float64], metric: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the points that no other point beats, by ascending rate."""
+    """Return the undominated points by ascending rate."""
     usable = np.isfinite(rate) & np.isfinite(metric) & (rate > 0)
     rate, metric = rate[usable], metric[usable]
     order = np.lexsort((-metric, rate))
@@ -114,5 +117,5 @@ def _front(
     return rate[keep], metric[keep]
 
 
-def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
-    return float(max(one[0], other[0])), float(min(one[-1], other[-1]))
+def _overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
+    return float(max(first[0], second[0])), float(min(first[-1], second[-1]))

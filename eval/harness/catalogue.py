@@ -1,4 +1,4 @@
-"""Which series there are: ours, the baselines' (found in `eval.baselines`), and those of a file."""
+"""The sweeps that can be measured: ours, those of `eval.baselines`, and those of user files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from collagecodec.errors import CollageError
 from eval import baselines
 from eval.harness import ours
 from eval.harness.facts import backend_of
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 DEFAULT = (
     "collage",
@@ -35,48 +35,48 @@ DEFAULT = (
     "jxl",
     "heic",
 )
-"""What `--codecs default` measures."""
+"""The sweeps that `--codecs default` measures."""
 
 
-class NoSuchSeriesError(LookupError):
-    """A name given to `--codecs` fits nothing."""
+class NoSuchSweepError(LookupError):
+    """A name given to `--codecs` matches no sweep."""
 
 
 @lru_cache(maxsize=1)
-def known() -> dict[str, Series]:
-    """Return all built-in series by label, ours first."""
-    found = list(ours.SERIES)
+def known() -> dict[str, Sweep]:
+    """Return all built-in sweeps by label, ours first."""
+    sweeps = list(ours.SWEEPS)
     for module in pkgutil.iter_modules(baselines.__path__):
-        found += getattr(importlib.import_module(f"{baselines.__name__}.{module.name}"), "SERIES", ())
-    return {series.label: series for series in found}
+        sweeps += getattr(importlib.import_module(f"{baselines.__name__}.{module.name}"), "SWEEPS", ())
+    return {sweep.label: sweep for sweep in sweeps}
 
 
 @lru_cache(maxsize=64)
-def resolve(spec: str) -> tuple[Series, ...]:
-    """Return the series that `spec` names.
+def resolve(spec: str) -> tuple[Sweep, ...]:
+    """Return the sweeps that `spec` selects.
 
-    `spec` is a label, a pattern ('avif-*'), 'default', 'all' (without the slow ones), a label with changed
-    settings ('collage@effort=5,quality=20/40/60'), or the path of a Python file with a `SERIES`.
-    Raises `NoSuchSeriesError` if it fits nothing and `ValueError` if its settings cannot be read.
+    `spec` is a label, a pattern ('avif-*'), 'default', 'all' (except slow sweeps), a label with overridden
+    settings ('collage@effort=5,quality=20/40/60'), or the path of a Python file that defines `SWEEPS`.
+    Raises `NoSuchSweepError` if nothing matches and `ValueError` if the settings cannot be parsed.
     """
     if spec == "default":
         return tuple(known()[label] for label in DEFAULT)
     if spec == "all":
-        return tuple(series for series in known().values() if not series.slow)
+        return tuple(sweep for sweep in known().values() if not sweep.slow)
     label, at, settings = spec.partition("@")
     if label.endswith(".py"):
-        found = tuple(_load(Path(label)).SERIES)
+        sweeps = tuple(_load(Path(label)).SWEEPS)
     else:
-        found = tuple(series for series in known().values() if fnmatchcase(series.label, label))
-    if not found:
-        raise NoSuchSeriesError(f"no series fits {spec!r}; there are {', '.join(known())}")
-    return tuple(series.changed(settings) for series in found) if at else found
+        sweeps = tuple(sweep for sweep in known().values() if fnmatchcase(sweep.label, label))
+    if not sweeps:
+        raise NoSuchSweepError(f"no sweep matches {spec!r}; known are {', '.join(known())}")
+    return tuple(sweep.changed(settings) for sweep in sweeps) if at else sweeps
 
 
-def problem(series: Series) -> str:
-    """Return why `series` cannot be measured here, or '' if it can."""
+def problem(sweep: Sweep) -> str:
+    """Return the reason why `sweep` cannot be measured here, or '' if it can."""
     try:
-        codec = series.codec(series.values[0])
+        codec = sweep.codec(sweep.values[0])
         backend_of(codec)
     except UnknownCodecError:
         return "not part of this version"
@@ -85,40 +85,40 @@ def problem(series: Series) -> str:
     return ""
 
 
-def choose(specs: Iterable[str]) -> tuple[list[tuple[str, Series]], dict[str, str]]:
-    """Return what can be measured, as (spec, series) without repeats, and why the others cannot, by label."""
-    chosen: dict[str, tuple[str, Series]] = {}
+def choose(specs: Iterable[str]) -> tuple[list[tuple[str, Sweep]], dict[str, str]]:
+    """Return the distinct (spec, sweep) pairs that can be measured, and for other labels the reason why not."""
+    chosen: dict[str, tuple[str, Sweep]] = {}
     left_out: dict[str, str] = {}
     for spec in specs:
-        for series in resolve(spec):
-            if series.label in chosen or series.label in left_out:
+        for sweep in resolve(spec):
+            if sweep.label in chosen or sweep.label in left_out:
                 continue
-            if reason := problem(series):
-                left_out[series.label] = reason
+            if reason := problem(sweep):
+                left_out[sweep.label] = reason
             else:
-                chosen[series.label] = (spec, series)
+                chosen[sweep.label] = (spec, sweep)
     return list(chosen.values()), left_out
 
 
-def series_of(spec: str, label: str) -> Series:
-    """Return the one series called `label` among those of `spec`."""
-    return next(series for series in resolve(spec) if series.label == label)
+def sweep_of(spec: str, label: str) -> Sweep:
+    """Return the sweep named `label` among those of `spec`."""
+    return next(sweep for sweep in resolve(spec) if sweep.label == label)
 
 
 def codec_of(spec: str, label: str, value: float) -> Codec:
-    """Return the codec of that series with its knob at `value`."""
-    return series_of(spec, label).codec(value)
+    """Return the codec of that sweep with its parameter set to `value`."""
+    return sweep_of(spec, label).codec(value)
 
 
 def _load(path: Path) -> ModuleType:
-    """Import a file by its path. Its module is registered, or its dataclasses could not be made."""
-    name = f"eval_series_{path.stem}"
+    """Import a file by path. The module is registered in `sys.modules`, which its dataclasses require."""
+    name = f"eval_sweeps_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise NoSuchSeriesError(f"there is no file {path}")
+        raise NoSuchSweepError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    if not isinstance(getattr(module, "SERIES", None), Sequence):
-        raise NoSuchSeriesError(f"{path} has no SERIES, a tuple of eval.harness.sweep.Series")
+    if not isinstance(getattr(module, "SWEEPS", None), Sequence):
+        raise NoSuchSweepError(f"{path} must define SWEEPS, a tuple of eval.harness.sweep.Sweep")
     return module

@@ -1,4 +1,4 @@
-"""The pictures to measure on: named sets, or any folder."""
+"""The pictures to measure on: named data sets or any folder."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _MODES = frozenset(("RGB", "RGBA", "L", "LA", "P", "1"))
 
 
 class DataError(ValueError):
-    """There is nothing to measure on: no such folder, no pictures in it, or none that can be read."""
+    """The folder is missing, or it contains no readable pictures."""
 
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A set of a protocol: a folder under the data root, and what is measured of it.
+    """A data set of the measuring protocol, stored in a folder under the data root.
 
-    `crop`: pictures larger than this many pixels a side are cut to it around their centre; 0 for none.
-    `limit`: at most so many pictures, in the order of their names; 0 for all.
+    `crop`: pictures with a longer side are cropped around their centre to this many pixels; 0 disables cropping.
+    `limit`: the maximum number of pictures, taken in the order of their names; 0 for all.
     """
 
     folder: str
@@ -42,14 +42,14 @@ NAMED = {
     "dota-val": NamedSet(
         "dota/val", crop=1200, limit=10, about="Poli et al. 2022: up to ten held-out 1200x1200 crops"
     ),
-    "dota-val-full": NamedSet("dota/val", about="the same pictures uncut"),
+    "dota-val-full": NamedSet("dota/val", about="the same pictures without cropping"),
     "kodak": NamedSet("kodak", about="the 24 Kodak images"),
 }
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a set. `name` is its path inside the set, suffix included, and so occurs once."""
+    """One picture of a data set. `name` is its unique path inside the set, suffix included."""
 
     name: str
     path: Path
@@ -59,13 +59,13 @@ class Picture:
     height: int
 
     def load(self) -> Image8:
-        """Return the pixels that are coded: uint8, (H, W, 3)."""
+        """Return the pixels to code: uint8, (H, W, 3)."""
         return _load(self.path, self.crop)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures, and a word on those that were left out or look like copies (`notices`)."""
+    """Pictures to measure, and `notices` about pictures that were skipped or look like copies."""
 
     name: str
     pictures: tuple[Picture, ...]
@@ -73,21 +73,21 @@ class Dataset:
 
 
 def default_root() -> Path:
-    """Return where the named sets lie: the variable COLLAGE_DATA, or `shared/data` beside the checkout."""
+    """Return the folder of the named sets: $COLLAGE_DATA, or `shared/data` beside the checkout."""
     given = os.environ.get(ROOT_VARIABLE)
     return Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def open_set(name: str, root: Path | None = None, limit: int = 0) -> Dataset:
-    """Return a named set, or the pictures in the folder `name` and below it.
+    """Return a named set, or the pictures in the folder `name` and its subfolders.
 
-    `limit`: at most so many pictures; 0 for all. Raises `DataError` if there is nothing to measure.
+    `limit` is the maximum number of pictures, 0 for all. Raises `DataError` if there is nothing to measure.
     """
     named = NAMED.get(name)
     folder = (root or default_root()) / named.folder if named else Path(name)
     if not folder.is_dir():
         hint = f": set {ROOT_VARIABLE} or --data-root" if named else f"; named sets: {', '.join(NAMED)}"
-        raise DataError(f"there is no folder {folder}{hint}")
+        raise DataError(f"no folder {folder}{hint}")
     paths = list(_paths(folder))
     if not paths:
         raise DataError(f"no pictures in {folder} (looked for {', '.join(sorted(_SUFFIXES))})")
@@ -112,30 +112,32 @@ def _read(folder: Path, paths: list[Path], crop: int) -> tuple[list[Picture], li
         try:
             image = _load(path, crop)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            # Pillow says "cannot identify image file" with the full path, which results must not hold.
-            notices.append(f"{name} left out: {str(error).replace(str(path), path.name)}")
+            # Messages of Pillow contain the full path, which must not appear in results.
+            notices.append(f"{name} skipped: {str(error).replace(str(path), path.name)}")
             continue
         sha = hashlib.sha256(image.tobytes()).hexdigest()[:16]
         pictures.append(Picture(name, path, crop, sha, image.shape[1], image.shape[0]))
     stems = Counter(Path(picture.name).stem for picture in pictures)
     notices += [
-        f"{count} pictures are called {stem}: told apart by folder and suffix"
+        f"{count} pictures are named {stem}: folder and suffix distinguish them"
         for stem, count in stems.items()
         if count > 1
     ]
     contents = Counter(picture.sha for picture in pictures)
     notices += [
-        f"{picture.name} has the pixels of another picture" for picture in pictures if contents[picture.sha] > 1
+        f"{picture.name} has the same pixels as another picture"
+        for picture in pictures
+        if contents[picture.sha] > 1
     ]
     return pictures, notices
 
 
 @lru_cache(maxsize=2)
 def _load(path: Path, crop: int) -> Image8:
-    """Read, refuse what is not 8 bits a sample, drop alpha, make RGB, cut around the centre."""
+    """Read a picture with 8 bits per sample as RGB without alpha and crop it around its centre."""
     with Image.open(path) as picture:
         if picture.mode not in _MODES:
-            raise ValueError(f"pictures of mode {picture.mode} are not measured: convert to 8-bit RGB")
+            raise ValueError(f"pictures of mode {picture.mode} are not supported: convert to 8-bit RGB")
         image = np.asarray(picture.convert("RGB"))
     if crop:
         top, left = (max(0, (side - crop) // 2) for side in image.shape[:2])

@@ -1,4 +1,4 @@
-"""One picture through one codec: the row of the table of results."""
+"""Measuring one picture with one codec, which gives one row of results."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from eval.harness import catalogue
 from eval.harness.datasets import Picture
 from eval.harness.facts import backend_of
 from eval.harness.metrics import compare
-from eval.harness.sweep import Knob
+from eval.harness.sweep import ParameterValue
 
 
 @dataclass(frozen=True)
 class Task:
-    """A measurement to make: the series `label` of `spec` with its knob at `value`, on `picture`."""
+    """A measurement to make: `picture` coded by the sweep `label` of `spec` with its parameter at `value`."""
 
     spec: str
     label: str
-    value: Knob
+    value: ParameterValue
     picture: Picture
     structural: bool = True
 
@@ -34,9 +34,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Row:
-    """A measurement. Rate in bits a pixel of the whole file, PSNR in dB, times in seconds of one run.
+    """A measurement: rate of the whole file in bits per pixel, PSNR in dB, times of a single run in seconds.
 
-    The times here are a by-product, of one cold run beside others; `eval timing` measures times properly.
+    The times come from one cold run while others run in parallel; use `eval timing` for reliable times.
     """
 
     image: str
@@ -62,26 +62,26 @@ class Row:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What makes it the same measurement: picture by name and content, series, settings, library."""
+        """Identifies the measurement: picture name and content, sweep, settings, library version."""
         return self.image, self.sha, self.label, self.settings, self.backend
 
     @property
     def ok(self) -> bool:
-        """Whether it succeeded."""
+        """Whether the measurement succeeded."""
         return self.status == "ok"
 
 
-COLUMNS = tuple(one.name for one in fields(Row))
+COLUMNS = tuple(column.name for column in fields(Row))
 _TYPES: dict[str, Any] = {"int": int, "float": float, "str": str}
 
 
 def parse(texts: dict[str, str]) -> Row:
-    """Return the row whose columns are `texts`; raises `KeyError` or `ValueError` if they are not a row."""
-    return Row(**{one.name: _TYPES[str(one.type)](texts[one.name]) for one in fields(Row)})
+    """Return the row with these column texts; raises `KeyError` or `ValueError` if they do not form a row."""
+    return Row(**{column.name: _TYPES[str(column.type)](texts[column.name]) for column in fields(Row)})
 
 
 def blank(task: Task) -> Row:
-    """Return the row of `task` before anything is measured."""
+    """Return the row of `task` with nothing measured yet."""
     codec, picture = task.codec, task.picture
     settings = {key: value for key, value in codec.config.items() if key != "name"}
     return Row(
@@ -98,12 +98,12 @@ def blank(task: Task) -> Row:
 
 
 def failed(task: Task, reason: str) -> Row:
-    """Return the row that says that `task` failed, and why, on one line."""
+    """Return the row that records the failure of `task` with a one-line reason."""
     return Row(**{**asdict(blank(task)), "status": "failed", "error": " ".join(reason.split())[:300]})
 
 
 def measure(task: Task) -> Row:
-    """Return the measured row; whatever the codec raises becomes a row that says so."""
+    """Measure `task`. Any exception of the codec is returned as a failed row."""
     try:
         image, codec = task.picture.load(), task.codec
         started = time.perf_counter()

@@ -1,12 +1,12 @@
-"""How far a decoded picture is from its original. All metrics are of the 8-bit pictures.
+"""Metrics of a decoded picture against its original, both of 8 bits.
 
-With `x` the original, `y` the decoded picture, both 0 to 255:
+With `x` the original and `y` the decoded picture, both 0 to 255:
 
 - `mse` = mean over pixels and R, G, B of (x - y)^2; `psnr` = 10 log10(255^2 / mse) dB.
-- `psnr_y`: the same of the luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, full range, not rounded).
+- `psnr_y`: PSNR of the luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, full range, not rounded).
 - `ssim`: Wang et al. 2004 with the 11-tap Gaussian of 1.5 pixels, mean over R, G, B (scikit-image).
-- `ms_ssim`: Wang, Simoncelli & Bovik 2003, five scales, mean over R, G, B (torchmetrics); not defined for
-  pictures under 176 pixels a side. In dB: -10 log10(1 - ms_ssim).
+- `ms_ssim`: Wang, Simoncelli & Bovik 2003, five scales, mean over R, G, B (torchmetrics); undefined for
+  pictures with a side below 176 pixels. In dB: -10 log10(1 - ms_ssim).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SMALLEST_SSIM = 11
 
 @dataclass(frozen=True)
 class Quality:
-    """The metrics of one decoded picture; `nan` where one is not defined or was not asked for."""
+    """The metrics of one decoded picture; `nan` for a metric that is undefined or was not requested."""
 
     mse: float
     psnr: float
@@ -43,21 +43,20 @@ class Quality:
 def compare(original: Image8, decoded: Image8, *, structural: bool = True) -> Quality:
     """Return the metrics of `decoded` against `original`, both uint8 of shape (H, W, 3).
 
-    `structural=False` leaves SSIM and MS-SSIM out, which take most of the time.
+    `structural=False` skips SSIM and MS-SSIM, which take most of the time.
     Raises `ValueError` when shapes or types differ.
     """
     if decoded.shape != original.shape or decoded.dtype != original.dtype:
         raise ValueError(
-            f"the decoded picture is {_told(decoded)}, the original {_told(original)}: a codec must return "
-            "the size that it was given"
+            f"the decoded picture is {_described(decoded)}, the original {_described(original)}: a codec must "
+            "preserve the size"
         )
     difference = original.astype(np.float64) - decoded
     mse = float(np.mean(difference**2))
     luma_mse = float(np.mean((difference @ LUMA) ** 2))
-    known = Quality(mse, psnr(mse), psnr(luma_mse))
     if not structural:
-        return known
-    return Quality(known.mse, known.psnr, known.psnr_y, ssim(original, decoded), ms_ssim(original, decoded))
+        return Quality(mse, psnr(mse), psnr(luma_mse))
+    return Quality(mse, psnr(mse), psnr(luma_mse), ssim(original, decoded), ms_ssim(original, decoded))
 
 
 def psnr(mse: float) -> float:
@@ -66,7 +65,7 @@ def psnr(mse: float) -> float:
 
 
 def ssim(original: Image8, decoded: Image8) -> float:
-    """Return SSIM, at most 1, of two uint8 pictures (H, W, 3); `nan` under 11 pixels a side."""
+    """Return SSIM, at most 1, of two uint8 pictures (H, W, 3); `nan` if a side is below 11 pixels."""
     from skimage.metrics import structural_similarity
 
     if min(original.shape[:2]) < _SMALLEST_SSIM:
@@ -84,7 +83,7 @@ def ssim(original: Image8, decoded: Image8) -> float:
 
 
 def ms_ssim(original: Image8, decoded: Image8) -> float:
-    """Return MS-SSIM, at most 1, of two uint8 pictures (H, W, 3); `nan` under 176 pixels a side."""
+    """Return MS-SSIM, at most 1, of two uint8 pictures (H, W, 3); `nan` if a side is below 176 pixels."""
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     if min(original.shape[:2]) < _SMALLEST_MS_SSIM:
@@ -94,7 +93,7 @@ def ms_ssim(original: Image8, decoded: Image8) -> float:
 
 
 def decibels(similarity: float) -> float:
-    """Return -10 log10(1 - similarity), which spreads values close to 1; inf at 1."""
+    """Return -10 log10(1 - similarity), which spreads out values close to 1; inf at 1."""
     return -10 * math.log10(1 - similarity) if similarity < 1 else math.inf
 
 
@@ -105,5 +104,5 @@ def _tensor(image: Image8) -> torch.Tensor:
     return torch.from_numpy(planes)
 
 
-def _told(image: Image8) -> str:
+def _described(image: Image8) -> str:
     return f"{'x'.join(str(side) for side in image.shape[1::-1])} of {image.ndim} axes, {image.dtype}"

@@ -1,4 +1,4 @@
-"""What others have published, from `published.toml`: numbers beside source, date and way of counting."""
+"""Results published by others, from `published.toml`, with source, date and counting method."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of the Neural Collage paper's Table 1: PSNR in dB at two rates in bits a pixel.
+    """A row of the Neural Collage paper's Table 1: PSNR in dB at two rates in bits per pixel.
 
-    `series` is the label of the series to be set beside it, `rates_known` whether the paper's rates of this
-    row are recorded.
+    `label` is the label of our sweep for comparison; `rates_known` says whether the paper's rates of this row
+    are recorded.
     """
 
     method: str
-    series: str
+    label: str
     rates: tuple[float, ...]
     psnr: tuple[float, ...]
     rates_known: bool
@@ -29,9 +29,9 @@ def _content() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-def series_on(dataset: str) -> list[dict[str, Any]]:
-    """Return the published series on the pictures called `dataset`: label, source, taken, counted, points."""
-    return [{**one, "taken": str(one["taken"])} for one in _content()["series"] if one["set"] == dataset]
+def curves_on(dataset: str) -> list[dict[str, Any]]:
+    """Return the published curves on `dataset` as mappings with label, source, taken, counted and points."""
+    return [{**curve, "taken": str(curve["taken"])} for curve in _content()["curve"] if curve["set"] == dataset]
 
 
 def table1() -> list[TableRow]:
@@ -39,11 +39,11 @@ def table1() -> list[TableRow]:
     rows = _content()["table1"]["row"]
     usual = rows[0]["rates"]
     return [
-        TableRow(row["method"], row["series"], tuple(row.get("rates", usual)), tuple(row["psnr"]), "rates" in row)
+        TableRow(row["method"], row["label"], tuple(row.get("rates", usual)), tuple(row["psnr"]), "rates" in row)
         for row in rows
     ]
 
 
 def ifs_table() -> dict[str, dict[str, float]]:
-    """Return Table 1 of Tu et al. 2023 as far as it is recorded: row, set, mean squared error."""
+    """Return the recorded part of Table 1 of Tu et al. 2023: mean squared error by row and data set."""
     return {row["label"]: dict(row["mse"]) for row in _content()["ifs"]["row"]}

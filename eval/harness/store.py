@@ -42,7 +42,7 @@ class Journal:
 
     @property
     def rows(self) -> list[Row]:
-        """The measurements: of those of one picture, series and settings, the latest."""
+        """The measurements: of those of one picture, sweep and settings, the latest."""
         return list(self._rows.values())
 
     def has(self, row: Row) -> bool:

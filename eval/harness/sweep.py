@@ -1,4 +1,4 @@
-"""A series: one codec, some settings held fixed, one knob turned. It is what becomes one curve."""
+"""A parameter sweep: one codec with one parameter varied and the other settings fixed. Each gives one curve."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from typing import Any
 
 from collagecodec.codecs.base import Codec
 
-Knob = int | float
+ParameterValue = int | float
+"""A value of the swept parameter."""
 
 
 @dataclass(frozen=True)
-class Series:
-    """A curve to be measured.
+class Sweep:
+    """A rate-distortion curve to measure.
 
-    `label` names it in results and legends and is as stable as a codec's name; `make` returns a codec from
-    keyword settings (a codec class will do); `values` are the settings of `knob`, from few bits to many.
+    `label` identifies the sweep in results and legends and must stay stable. `make` builds a codec from keyword
+    settings; a codec class works. `values` are the values of `parameter`, ordered from few bits to many.
     """
 
     label: str
     make: Callable[..., Codec]
-    knob: str
-    values: tuple[Knob, ...]
+    parameter: str
+    values: tuple[ParameterValue, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     slow: bool = False
-    """Whether a picture takes minutes or more: measured only when it is named, not by 'all' or 'table1'."""
+    """Whether a picture takes minutes or more. A slow sweep runs only when named, not by 'all' or 'table1'."""
 
-    def codec(self, value: Knob) -> Codec:
-        """Return the codec with the knob at `value`."""
-        return self.make(**{**self.fixed, self.knob: value})
+    def codec(self, value: ParameterValue) -> Codec:
+        """Return the codec with the parameter set to `value`."""
+        return self.make(**{**self.fixed, self.parameter: value})
 
-    def changed(self, spec: str) -> Series:
-        """Return this series with the settings of `spec` ('key=value,key=value') in place of its own.
+    def changed(self, spec: str) -> Sweep:
+        """Return a copy with the settings in `spec` ('key=value,key=value') overriding those of this sweep.
 
-        The knob takes its values with slashes between ('quality=20/40/60'). The label becomes 'label@spec'.
-        Raises `ValueError` when `spec` does not read so.
+        The swept parameter takes several values separated by slashes ('quality=20/40/60'). The label becomes
+        'label@spec'. Raises `ValueError` if `spec` cannot be parsed.
         """
         fixed, values = dict(self.fixed), self.values
         for part in spec.split(","):
             key, equals, text = part.partition("=")
             if not (key and equals and text):
-                raise ValueError(f"cannot read {part!r}: write key=value,key=value")
-            if key == self.knob:
-                values = tuple(_knob(key, one) for one in text.split("/"))
+                raise ValueError(f"cannot parse {part!r}: write key=value,key=value")
+            if key == self.parameter:
+                values = tuple(_parameter_value(key, item) for item in text.split("/"))
             else:
                 fixed[key] = _value(text)
         return replace(self, label=f"{self.label}@{spec}", fixed=fixed, values=values)
@@ -57,8 +58,8 @@ def _value(text: str) -> Any:
         return text
 
 
-def _knob(key: str, text: str) -> Knob:
+def _parameter_value(key: str, text: str) -> ParameterValue:
     value = _value(text)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{key} takes numbers with slashes between, not {text!r}")
+        raise ValueError(f"{key} takes numbers separated by slashes, not {text!r}")
     return value

@@ -16,7 +16,7 @@ from collagecodec.sampling.request import Image8
 from eval.harness.aggregate import Curves
 from eval.harness.datasets import Picture
 from eval.harness.metrics import psnr
-from eval.harness.sweep import Series
+from eval.harness.sweep import Sweep
 
 _STEPS = 8
 _CLOSE = 0.01
@@ -25,7 +25,7 @@ _NEAR = 0.1
 
 @dataclass(frozen=True)
 class Coded:
-    """What a series made of a whole picture: rate in bits a pixel, PSNR in dB, and the crop as a data URI."""
+    """What a sweep made of a whole picture: rate in bits a pixel, PSNR in dB, and the crop as a data URI."""
 
     label: str
     bpp: float
@@ -35,7 +35,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Scene:
-    """One crop at one rate: the original as a data URI, and each series that comes within 10 % of it."""
+    """One crop at one rate: the original as a data URI, and each sweep that comes within 10 % of it."""
 
     image: str
     rate: float
@@ -47,11 +47,11 @@ class Scene:
 
 
 def make(
-    pictures: Sequence[Picture], chosen: Sequence[Series], found: Curves, size: int, rates: Sequence[float]
+    pictures: Sequence[Picture], chosen: Sequence[Sweep], found: Curves, size: int, rates: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Return the scenes of every picture at every rate (bits a pixel), as JSON-able values.
 
-    `found` are the measured curves, which tell where on its knob each series is to be searched; `size` is the
+    `found` are the measured curves, which tell where on its knob each sweep is to be searched; `size` is the
     side of a crop in pixels, which is taken where the picture has most detail.
     """
     scenes = []
@@ -61,10 +61,10 @@ def make(
             image = picture.load()
             x, y = busiest(image, size)
             coded = []
-            for series in chosen:
-                rows = found.get(series.label, {}).get(picture.name, [])
+            for sweep in chosen:
+                rows = found.get(sweep.label, {}).get(picture.name, [])
                 points = [(row.value, row.bpp) for row in rows]
-                coded += _coded(series, image, rate, points, (x, y, size))
+                coded += _coded(sweep, image, rate, points, (x, y, size))
                 bar.update(1)
             original = _data_uri(image[y : y + size, x : x + size])
             scenes.append(asdict(Scene(picture.name, rate, x, y, size, original, coded)))
@@ -72,7 +72,7 @@ def make(
 
 
 def at_rate(
-    series: Series, image: Image8, rate: float, points: Sequence[tuple[float, float]]
+    sweep: Sweep, image: Image8, rate: float, points: Sequence[tuple[float, float]]
 ) -> tuple[bytes, Image8]:
     """Return the file nearest to `rate` bits a pixel and its decoded picture, by halving the knob's range.
 
@@ -80,23 +80,23 @@ def at_rate(
     values are whole numbers is turned in whole numbers. Raises what the codec raises.
     """
     # By rate, not by knob: a finer step is a smaller number but a larger file.
-    low = max(((bpp, value) for value, bpp in points if bpp <= rate), default=(0, series.values[0]))[1]
-    high = min(((bpp, value) for value, bpp in points if bpp >= rate), default=(0, series.values[-1]))[1]
-    whole = all(isinstance(value, int) for value in series.values)
+    low = max(((bpp, value) for value, bpp in points if bpp <= rate), default=(0, sweep.values[0]))[1]
+    high = min(((bpp, value) for value, bpp in points if bpp >= rate), default=(0, sweep.values[-1]))[1]
+    whole = all(isinstance(value, int) for value in sweep.values)
     files: dict[float, bytes] = {}
     for _ in range(_STEPS):
         middle = round((low + high) / 2) if whole else (low + high) / 2
         untried = [value for value in (middle, low, high) if value not in files]
         if not untried:
             break
-        files[untried[0]] = series.codec(untried[0]).encode(image)
+        files[untried[0]] = sweep.codec(untried[0]).encode(image)
         error = _error(files[untried[0]], image, rate)
         if abs(error) < _CLOSE:
             break
         if untried[0] == middle:
             low, high = (middle, high) if error < 0 else (low, middle)
     best = min(files, key=lambda value: abs(_error(files[value], image, rate)))
-    return files[best], series.codec(best).decode(files[best])
+    return files[best], sweep.codec(best).decode(files[best])
 
 
 def busiest(image: Image8, size: int) -> tuple[int, int]:
@@ -113,24 +113,24 @@ def busiest(image: Image8, size: int) -> tuple[int, int]:
 
 
 def _coded(
-    series: Series,
+    sweep: Sweep,
     image: Image8,
     rate: float,
     points: Sequence[tuple[float, float]],
     window: tuple[int, int, int],
 ) -> list[Coded]:
-    """Return one `Coded`, or none if the series fails here or does not reach the rate."""
+    """Return one `Coded`, or none if the sweep fails here or does not reach the rate."""
     x, y, size = window
     try:
-        data, decoded = at_rate(series, image, rate, points)
+        data, decoded = at_rate(sweep, image, rate, points)
     except Exception as error:
-        click.echo(f"\nno crop of {series.label}: {type(error).__name__}: {error}", err=True)
+        click.echo(f"\nno crop of {sweep.label}: {type(error).__name__}: {error}", err=True)
         return []
     bpp = rate * (1 + _error(data, image, rate))
     if abs(bpp / rate - 1) > _NEAR:
         return []
     mse = np.mean((image.astype(np.float32) - decoded) ** 2)
-    return [Coded(series.label, bpp, psnr(float(mse)), _data_uri(decoded[y : y + size, x : x + size]))]
+    return [Coded(sweep.label, bpp, psnr(float(mse)), _data_uri(decoded[y : y + size, x : x + size]))]
 
 
 def _error(data: bytes, image: Image8, rate: float) -> float:

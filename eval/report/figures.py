@@ -34,7 +34,7 @@ def rd_figures(
 ) -> list[Path]:
     """Draw one figure a metric of the mean curves; return the files written.
 
-    `published`: series of other papers, each with `label` and `points`, pairs of bits a pixel and dB; they
+    `published`: sweep of other papers, each with `label` and `points`, pairs of bits a pixel and dB; they
     are drawn thin into the figure of the PSNR.
     """
     written = []

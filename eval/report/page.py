@@ -28,7 +28,7 @@ def build(
     """Return the page as text.
 
     `rows`, `run` and `summary` are those of a run; `timing` is the content of timing.json or empty,
-    `published` the series of other papers on these pictures, `scenes` the crops of `eval.report.crops.make`.
+    `published` the sweep of other papers on these pictures, `scenes` the crops of `eval.report.crops.make`.
     """
     data = {
         "run": run,

@@ -14,9 +14,7 @@ from eval.harness.datasets import DataError, Picture, open_set
 from eval.harness.measure import Task, measure
 
 BASELINES = [
-    label
-    for label, series in catalogue.known().items()
-    if isinstance(series.codec(series.values[0]), PillowCodec)
+    label for label, sweep in catalogue.known().items() if isinstance(sweep.codec(sweep.values[0]), PillowCodec)
 ]
 DIRECT = [
     ("jpeg", 25, "JPEG", {"quality": 25, "optimize": True}),
@@ -71,9 +69,9 @@ def test_points_on_kodak_are_those_of_pillow(
 
 @pytest.mark.parametrize("label", BASELINES)
 def test_a_picture_comes_back_in_its_size_and_the_file_is_reproducible(label: str) -> None:
-    series = catalogue.known()[label]
+    sweep = catalogue.known()[label]
     image = scene(3, width=101, height=29)
-    codec = series.codec(series.values[-1])
+    codec = sweep.codec(sweep.values[-1])
     data = codec.encode(image)
     decoded = codec.decode(data)
     assert decoded.shape == image.shape
@@ -84,23 +82,23 @@ def test_a_picture_comes_back_in_its_size_and_the_file_is_reproducible(label: st
 
 @pytest.mark.parametrize("label", BASELINES)
 def test_a_codec_is_its_configuration(label: str) -> None:
-    series = catalogue.known()[label]
-    codec = series.codec(series.values[0])
+    sweep = catalogue.known()[label]
+    codec = sweep.codec(sweep.values[0])
     settings = json.loads(json.dumps(codec.config))
     assert settings.pop("name") == codec.name
     assert type(codec)(**settings) == codec
-    assert series.codec(series.values[0]) == codec
+    assert sweep.codec(sweep.values[0]) == codec
     assert isinstance(codec, PillowCodec)
     assert codec.backend
 
 
 @pytest.mark.parametrize("label", BASELINES)
 def test_more_bits_at_the_upper_end_of_the_ladder(label: str) -> None:
-    series = catalogue.known()[label]
+    sweep = catalogue.known()[label]
     image = scene(4)
-    sizes = [len(series.codec(value).encode(image)) for value in (series.values[0], series.values[-1])]
+    sizes = [len(sweep.codec(value).encode(image)) for value in (sweep.values[0], sweep.values[-1])]
     assert sizes == sorted(sizes)
-    assert list(series.values) == sorted(series.values)
+    assert list(sweep.values) == sorted(sweep.values)
 
 
 def test_grey_is_kept_or_refused() -> None:

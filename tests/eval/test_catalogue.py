@@ -5,13 +5,13 @@ import pytest
 from collagecodec.codecs import registry
 from collagecodec.codecs.base import Codec
 from eval.harness import catalogue
-from eval.harness.catalogue import NoSuchSeriesError
+from eval.harness.catalogue import NoSuchSweepError
 
 FAULTY = str(Path(__file__).with_name("faulty.py"))
 
 
 def _labels(spec: str) -> list[str]:
-    return [series.label for series in catalogue.resolve(spec)]
+    return [sweep.label for sweep in catalogue.resolve(spec)]
 
 
 def test_names_patterns_and_files() -> None:
@@ -22,23 +22,23 @@ def test_names_patterns_and_files() -> None:
 
 
 def test_changed_settings_make_another_label() -> None:
-    (series,) = catalogue.resolve("avif-420-s6@speed=9,quality=20/40")
-    assert series.label == "avif-420-s6@speed=9,quality=20/40"
-    assert series.values == (20, 40)
-    assert series.codec(20).config == {
+    (sweep,) = catalogue.resolve("avif-420-s6@speed=9,quality=20/40")
+    assert sweep.label == "avif-420-s6@speed=9,quality=20/40"
+    assert sweep.values == (20, 40)
+    assert sweep.codec(20).config == {
         "name": "avif", "quality": 20, "subsampling": "4:2:0", "speed": 9, "tune": "", "threads": 1,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("spec", ["none-such", "absent.py", str(Path(__file__))])
 def test_what_is_not_there(spec: str) -> None:
-    with pytest.raises(NoSuchSeriesError):
+    with pytest.raises(NoSuchSweepError):
         catalogue.resolve(spec)
 
 
 @pytest.mark.parametrize("spec", ["jpeg@quality", "jpeg@quality=high", "jpeg@quality=true", "jpeg@=3"])
 def test_settings_that_cannot_be_read(spec: str) -> None:
-    with pytest.raises(ValueError, match=r"with slashes between|write key=value"):
+    with pytest.raises(ValueError, match=r"separated by slashes|write key=value"):
         catalogue.resolve(spec)
 
 
@@ -46,13 +46,13 @@ def test_what_cannot_be_measured_is_left_out_with_a_word(monkeypatch: pytest.Mon
     entry = registry.Entry("no_such_module", "Codec", extra="train")
     monkeypatch.setattr(registry, "ENTRIES", {"collage": entry})
     chosen, left_out = catalogue.choose(["collage", "jpeg", "jpeg"])
-    assert [series.label for _, series in chosen] == ["jpeg"]
+    assert [sweep.label for _, sweep in chosen] == ["jpeg"]
     assert "pip install 'collagecodec[train]'" in left_out["collage"]
     monkeypatch.setattr(registry, "ENTRIES", {})
     assert catalogue.problem(catalogue.known()["collage"]) == "not part of this version"
 
 
-def test_no_two_series_share_a_label() -> None:
+def test_no_two_sweeps_share_a_label() -> None:
     labels = _labels("all")
     assert len(labels) == len(set(labels))
 

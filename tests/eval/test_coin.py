@@ -1,4 +1,4 @@
-"""`python -m eval coin`, and the series of COIN, which run only when they are named."""
+"""`python -m eval coin`, and the sweeps of COIN, which run only when they are named."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from eval.commands.coin import Fitted, read, summary
 from eval.harness import catalogue, published
 
 
-def test_slow_series_must_be_named() -> None:
+def test_slow_sweeps_must_be_named() -> None:
     assert catalogue.known()["coin"].slow
-    assert not any(series.slow for spec in ("all", "default") for series in catalogue.resolve(spec))
-    assert [series.label for series in catalogue.resolve("coin")] == ["coin"]
+    assert not any(sweep.slow for spec in ("all", "default") for sweep in catalogue.resolve(spec))
+    assert [sweep.label for sweep in catalogue.resolve("coin")] == ["coin"]
     codecs = [catalogue.codec_of("coin", "coin", net) for net in (520, 1349)]
     assert [codec.config["net"] for codec in codecs] == ["5x20", "13x49"]
 
@@ -44,5 +44,5 @@ def test_published_means_stand_beside_the_nets_they_belong_to() -> None:
     row = Fitted("a", "5x20", "annealed", 10, "half", 10, 3645, 0.074, 23.0, 23.0, 1.0, 1.0)
     assert "23.20 dB @0.0736" in summary([row], "kodak")
     assert "@" not in summary([row], "elsewhere")
-    points = next(one["points"] for one in published.series_on("kodak") if one["label"].startswith("COIN"))
+    points = next(one["points"] for one in published.curves_on("kodak") if one["label"].startswith("COIN"))
     assert points[1] == [0.0736, 23.205]

@@ -24,18 +24,18 @@ def test_two_pictures_of_one_name(folder: Path) -> None:
     found = open_set(str(folder))
     names = [picture.name for picture in found.pictures]
     assert names == ["a.png", "b.bmp", "b.png", "c.png", "more/a.png"]
-    assert [notice for notice in found.notices if "called a" in notice or "called b" in notice] == list(
+    assert [notice for notice in found.notices if "named a" in notice or "named b" in notice] == list(
         found.notices
     )
     assert len(found.notices) == 2
 
 
-def test_the_same_pixels_twice_are_told(folder: Path) -> None:
+def test_duplicate_pixels_are_reported(folder: Path) -> None:
     Image.fromarray(scene(0)).save(folder / "copy.png")
-    assert any("copy.png has the pixels" in notice for notice in open_set(str(folder)).notices)
+    assert any("copy.png has the same pixels" in notice for notice in open_set(str(folder)).notices)
 
 
-def test_an_unreadable_picture_is_left_out_and_told(folder: Path) -> None:
+def test_an_unreadable_picture_is_skipped_and_reported(folder: Path) -> None:
     (folder / "bad.png").write_bytes(b"no picture")
     torn = (folder / "a.png").read_bytes()
     (folder / "torn.png").write_bytes(torn[: len(torn) // 2])

@@ -94,7 +94,7 @@ def test_the_smallest_picture_with_ms_ssim() -> None:
 
 @pytest.mark.parametrize("decoded", [NOISY[:-1], NOISY[:, :, 0], NOISY.astype(np.uint16)])
 def test_another_size_or_type_is_refused(decoded: NDArray[np.uint8]) -> None:
-    with pytest.raises(ValueError, match="the size that it was given"):
+    with pytest.raises(ValueError, match="must preserve the size"):
         metrics.compare(ORIGINAL, decoded)
 
 

@@ -86,9 +86,9 @@ def test_the_embedded_numbers_cannot_end_their_element() -> None:
 
 def test_a_crop_at_a_rate() -> None:
     image = scene(2, 160, 120)
-    series = catalogue.known()["webp"]
-    data, decoded = crops.at_rate(series, image, 1.0, [])
-    rates = {value: 8 * len(series.codec(value).encode(image)) / (160 * 120) for value in range(0, 101)}
+    sweep = catalogue.known()["webp"]
+    data, decoded = crops.at_rate(sweep, image, 1.0, [])
+    rates = {value: 8 * len(sweep.codec(value).encode(image)) / (160 * 120) for value in range(0, 101)}
     nearest = min(rates.values(), key=lambda rate: abs(rate - 1))
     assert decoded.shape == image.shape
     assert abs(8 * len(data) / (160 * 120) - 1) <= max(0.01, abs(nearest - 1) + 0.01)
@@ -140,11 +140,11 @@ def test_table_1_leaves_out_what_is_not_there(command: Command, folder: Path, tm
 
 
 def test_published_numbers_say_where_they_come_from() -> None:
-    found = published.series_on("kodak")
+    found = published.curves_on("kodak")
     assert len(found) >= 3
     for one in found:
         assert one["source"]
         assert one["counted"]
         assert one["taken"] >= "2020"
         assert all(0 < bpp < 3 and 15 < psnr < 50 for bpp, psnr in one["points"])
-    assert published.series_on("nowhere") == []
+    assert published.curves_on("nowhere") == []
