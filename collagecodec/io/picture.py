@@ -12,6 +12,7 @@ Metadata are bytes by kind: 'icc' (a profile), 'exif' (a TIFF block, without the
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
 MODES = ("L", "LA", "RGB", "RGBA")
 """The name of the mode with n channels is `MODES[n - 1]`."""
 
+_CROP, _FEW_VALUES, _ALPHA_BITS = 256, 64, 2
 _EXIF_PREFIX = b"Exif\0\0"
-_LOSSLESS = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "PA": "RGBA"}
+_LOSSLESS = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "PA": "RGBA"}
 _SIXTEEN_BIT = ("I;16", ";16", ";12")
 _XMP, _EXIF_IFD, _GPS_IFD = 700, 0x8769, 0x8825
 _DESCRIPTIVE_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, _EXIF_IFD, _GPS_IFD)
 """Tags of a TIFF file that describe the picture, not how its samples are stored."""
+_PHOTOMETRIC, _BANDS, _EXTRA_BANDS = 262, 277, 338
+_TIFF_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1}
+"""Bands without alpha, by the tag that says how they are meant: grey (two ways), RGB, palette."""
+_TIFF_ALPHA = (1, 2, 999)
+"""Premultiplied alpha, alpha, and what Corel Draw writes for it."""
 
 
 def channels_of(array: NDArray[Any]) -> int:
@@ -53,6 +60,36 @@ def channels_of(array: NDArray[Any]) -> int:
     if 0 in array.shape:
         raise UnsupportedImageError(f"an array of shape {array.shape} holds no pixels; give at least 1x1")
     return array.shape[2] if array.ndim == 3 else 1
+
+
+def check_alpha(array: NDArray[Any], alpha: bool | None) -> None:
+    """Raise UnsupportedImageError if the last of the 2 or 4 channels of `array` (H, W, C) is not alpha.
+
+    An array does not say what its channels mean, so the last of 2 or 4 is taken as alpha. Near infrared in the
+    fourth channel would then be stored without loss, at several times the size of the other three together.
+    `alpha` True means that the caller insists, False that the channel is no alpha, None that its samples decide:
+    they are refused as a picture if, in the central 256x256, there are more than 64 distinct values and the
+    differences between neighbours need more than 2 bits per pixel after zlib. Masks have few values and soft
+    edges small differences; photographs need 3 to 7 bits.
+    """
+    if array.ndim < 3 or array.shape[2] not in (2, 4) or alpha:
+        return
+    if alpha is False or _is_photographic(array[..., -1]):
+        others = "one" if array.shape[2] == 2 else "three"
+        raise UnsupportedImageError(
+            f"the last of the {array.shape[2]} channels looks like a band of the picture, not like alpha: "
+            f"keep the first {others} alone, or insist that it is alpha with alpha=True (--alpha)"
+        )
+
+
+def _is_photographic(band: NDArray[Any]) -> bool:
+    top, left = (max(0, (side - _CROP) // 2) for side in band.shape)
+    samples = band[top : top + _CROP, left : left + _CROP].astype(np.uint8)
+    if len(np.unique(samples)) <= _FEW_VALUES:
+        return False
+    down = np.diff(samples, axis=0, prepend=np.zeros_like(samples[:1]))
+    differences = np.diff(down, axis=1, prepend=np.zeros_like(down[:, :1]))
+    return 8 * len(zlib.compress(differences.tobytes(), 6)) > _ALPHA_BITS * samples.size
 
 
 def rows_of(array: NDArray[Any], start: int, stop: int) -> NDArray[np.uint8]:
@@ -79,9 +116,13 @@ def storable_mode(image: Image.Image) -> str:
             f"a picture of mode {image.mode} with more than 8 bits a sample cannot be stored yet; "
             "scale its samples to 0 .. 255 and convert it to L or RGB"
         )
+    _check_tiff_bands(image)
     if image.mode == "P":
         transparent = "transparency" in image.info or (image.palette and image.palette.mode == "RGBA")
         return "RGBA" if transparent else "RGB"
+    if image.mode == "RGBX":
+        _check_padding(image)
+        return "RGB"
     if image.mode not in _LOSSLESS:
         target = "RGBA" if image.mode.lower() == "rgba" else "LA" if image.mode == "La" else "RGB"
         raise UnsupportedImageError(
@@ -93,18 +134,42 @@ def storable_mode(image: Image.Image) -> str:
     return mode
 
 
+def _check_padding(image: Image.Image) -> None:
+    """Raise UnsupportedImageError if the fourth band of an image of mode RGBX is more than padding."""
+    low, high = image.getchannel("X").getextrema()
+    if low != high:
+        raise UnsupportedImageError(
+            'mode RGBX has a fourth band, which is not alpha: drop it with image.convert("RGB"), or give that '
+            'picture the band as alpha with putalpha(image.getchannel("X"))'
+        )
+
+
+def _check_tiff_bands(image: Image.Image) -> None:
+    """Raise UnsupportedImageError for a TIFF file with more bands than colours and alpha; Pillow drops them."""
+    if image.format != "TIFF":
+        return
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    bands, meanings = int(tags.get(_BANDS, 1)), tuple(tags.get(_EXTRA_BANDS, ()))
+    extra = bands - _TIFF_COLOURS.get(int(tags.get(_PHOTOMETRIC, 1)), bands)
+    if extra > 1 or (extra == 1 and (not meanings or meanings[0] not in _TIFF_ALPHA)):
+        raise UnsupportedImageError(
+            f"the TIFF file has {bands} bands and does not mark the last of them as alpha: drop what is not grey "
+            "or RGB (gdal_translate -b 1 -b 2 -b 3), or mark a fourth band as alpha (-colorinterp_4 alpha)"
+        )
+
+
 def _frames(image: Image.Image) -> int:
     """Number of pictures in the file that are pictures of their own: overviews and masks do not count."""
     count = int(getattr(image, "n_frames", 1))
     if count == 1 or image.format != "TIFF":
         return 1 if image.format == "MPO" else count
-    here, found = image.tell(), 0
+    position, pictures = image.tell(), 0
     for frame in range(count):
         image.seek(frame)
         kind = image.tag_v2.get(254, 0)  # type: ignore[attr-defined]
-        found += frame == 0 or not int(kind) & 0b101
-    image.seek(here)
-    return found
+        pictures += frame == 0 or not int(kind) & 0b101
+    image.seek(position)
+    return pictures
 
 
 def _raw_modes(image: Image.Image) -> list[str]:

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from collagecodec.errors import UnsupportedImageError
 from collagecodec.io.limits import check_size
-from collagecodec.io.picture import MODES, channels_of, metadata_of, pillow_rows, rows_of, storable_mode
+from collagecodec.io.picture import (
+    MODES,
+    channels_of,
+    check_alpha,
+    metadata_of,
+    pillow_rows,
+    rows_of,
+    storable_mode,
+)
 from collagecodec.io.raw import open_raw
 
 if TYPE_CHECKING:
@@ -28,6 +36,8 @@ LARGE = 50_000_000
 
 _STREAMED = ("TIFF", "PNG", "JPEG", "WEBP")
 """Pillow's names of the formats that libvips reads too."""
+
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 MAX_OVERLAP = 256
 """Rows by which a band may begin before the end of the one before it."""
@@ -63,10 +73,17 @@ class Source(Protocol):
 
 
 class ArraySource:
-    """A numpy array, `numpy.memmap` included: uint8 or bool, (H, W) or (H, W, 1 .. 4). It is not copied."""
+    """A numpy array, `numpy.memmap` included: uint8 or bool, (H, W) or (H, W, 1 .. 4). It is not copied.
 
-    def __init__(self, array: NDArray[Any], metadata: Mapping[str, bytes] | None = None) -> None:
+    `alpha` True says that the last of 2 or 4 channels is alpha; by default they are refused if they do not
+    look like it (`collagecodec.io.picture.check_alpha`).
+    """
+
+    def __init__(
+        self, array: NDArray[Any], metadata: Mapping[str, bytes] | None = None, *, alpha: bool | None = None
+    ) -> None:
         self.channels = channels_of(array)
+        check_alpha(array, alpha)
         self.height, self.width = array.shape[:2]
         check_size(self.width, self.height)
         self.metadata: Mapping[str, bytes] = dict(metadata or {})
@@ -108,14 +125,14 @@ def _loaded(load: Callable[[], T]) -> T:
         ) from error
 
 
-def as_source(image: Any, metadata: Mapping[str, bytes] | None = None) -> Source:
-    """Return a source over a numpy array, a Pillow image, or a source, which stays as it is.
+def as_source(image: Any, metadata: Mapping[str, bytes] | None = None, *, alpha: bool | None = None) -> Source:
+    """Return a source over a numpy array or a Pillow image; a source is returned as it is.
 
-    `metadata` replace those of an array or Pillow image kind by kind. Raises UnsupportedImageError,
-    LimitError.
+    `metadata` replaces that of an array or Pillow image kind by kind. `alpha` is for arrays, see `ArraySource`;
+    Pillow images say what their bands mean. Raises UnsupportedImageError, LimitError.
     """
     if isinstance(image, np.ndarray):
-        return ArraySource(image, metadata)
+        return ArraySource(image, metadata, alpha=alpha)
     if hasattr(image, "getbands"):
         return PillowSource(image, metadata)
     if isinstance(image, Source):
@@ -125,12 +142,13 @@ def as_source(image: Any, metadata: Mapping[str, bytes] | None = None) -> Source
     )
 
 
-def open_source(path: str | Path, *, large: int = LARGE) -> Source:
+def open_source(path: str | Path, *, large: int = LARGE, alpha: bool | None = None) -> Source:
     """Open a picture file, or standard input for '-'.
 
     Files of up to `large` pixels are read by Pillow, larger ones are streamed by libvips; rows of
     PGM, PPM, PAM and `.npy` files are read when they are needed. Pillow's own guard against huge pictures
-    does not apply: the limits are those of the format.
+    does not apply: the limits are those of the format. `alpha` is for `.npy` and PAM files, which need not say
+    what their channels mean; see `ArraySource`.
 
     Raises UnsupportedImageError for what is no picture or cannot be stored, LimitError, OSError.
     """
@@ -140,7 +158,7 @@ def open_source(path: str | Path, *, large: int = LARGE) -> Source:
             raise UnsupportedImageError("standard input is empty: pipe a picture into it")
         return _open(io.BytesIO(data), data, "standard input", large)
     file = Path(path)
-    raw = open_raw(file)
+    raw = open_raw(file, alpha)
     if raw is not None:
         return raw
     with file.open("rb") as stream:
@@ -149,7 +167,11 @@ def open_source(path: str | Path, *, large: int = LARGE) -> Source:
 
 def _open(stream: BinaryIO, data: Path | bytes, name: str, large: int) -> Source:
     """Open the picture in `stream`, which may be closed afterwards; `data` is the same for libvips."""
-    image = _open_with_pillow(stream, name)
+    try:
+        image = _open_with_pillow(stream, name)
+    except UnsupportedImageError:
+        _explain_bands(stream, data)
+        raise
     if image is not None and (image.width * image.height <= large or image.format not in _STREAMED):
         source = PillowSource(image)
         _loaded(image.load)
@@ -158,10 +180,22 @@ def _open(stream: BinaryIO, data: Path | bytes, name: str, large: int) -> Source
 
     metadata = {}
     if image is not None:
-        # Pillow knows frames and metadata that libvips does not tell.
+        # Pillow knows frames, meanings of bands and metadata that libvips does not report.
         storable_mode(image)
         metadata = metadata_of(image)
     return VipsSource(data, metadata)
+
+
+def _explain_bands(stream: BinaryIO, data: Path | bytes) -> None:
+    """Raise UnsupportedImageError with libvips' reason if it refuses a TIFF file that Pillow cannot identify.
+
+    Pillow knows no TIFF of grey with more than one band beside it, as GDAL writes for several bands.
+    """
+    stream.seek(0)
+    if stream.read(4) in _TIFF_SIGNATURES:
+        from collagecodec.io.vips import VipsSource
+
+        VipsSource(data)
 
 
 def _open_with_pillow(stream: BinaryIO, name: str) -> Image.Image | None:

@@ -86,8 +86,8 @@ def _check_kind(image: Any) -> None:
         )
     if image.bands not in _INTERPRETATIONS.get(image.interpretation, ()):
         raise UnsupportedImageError(
-            f"a picture of {image.bands} channels of kind {image.interpretation} cannot be stored; "
-            "convert it to grey or RGB, with or without alpha"
+            f"a picture of {image.bands} bands of kind {image.interpretation} cannot be stored; drop bands until "
+            "it is grey or RGB, or mark the one after them as alpha"
         )
 
 

@@ -1,5 +1,6 @@
 """Pictures in memory: what is taken, what is converted, what is refused, and which metadata survive."""
 
+import functools
 import io
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def picture(mode: str) -> np.ndarray:
     return np.ascontiguousarray(PICTURE[..., : MODES.index(mode) + 1].reshape(SHAPES[mode]))
 
 
+@functools.cache  # a profile holds the time at which it was made
 def metadata() -> dict[str, bytes]:
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "A camera", 6
