@@ -1,64 +1,62 @@
-"""A progress bar on standard error, for terminals, after a while."""
+"""A progress bar on standard error, drawn by tqdm: for terminals only, and only for work that takes a while."""
 
 from __future__ import annotations
 
-import shutil
 import sys
-import time
+from typing import Any
 
 DELAY = 2.0
 """Seconds before the bar shows."""
 
-_EVERY = 0.1
-_WIDTH = 24
+_STEPS = "{n_fmt}/{total_fmt} |{bar}| {rate_fmt}, {remaining} left  {desc}"
+_SHARE = "{percentage:3.0f}% |{bar}| {remaining} left  {desc}"
 
 
 class Progress:
-    """Shows `done` of `total` steps, the time left and a text; silent where nobody would see it."""
+    """Shows `done` of `total` steps, their rate, the time left and a text; silent where nobody would see it.
 
-    def __init__(self, total: int, done: int = 0) -> None:
-        self.total, self.first = total, done
-        self._begun = self._shown = time.monotonic()
-        self._alive = sys.stderr is not None and sys.stderr.isatty()
-        self._drawn = False
-        self._fresh = True
+    `unit` names a step, as in '12.3 row/s'. A bar is drawn on one line, and wiped off it by `clear`.
+    """
+
+    def __init__(self, total: int, done: int = 0, unit: str = "it") -> None:
+        self._total, self._bar, self._shared = total, None, False
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._bar = _bar(total, done, unit)
 
     def update(self, done: int, text: str = "") -> None:
         """Draw the bar, at most ten times a second and not before `DELAY`."""
-        now = time.monotonic()
-        if not self._alive or now - self._begun < DELAY or (now - self._shown < _EVERY and done < self.total):
-            return
-        self._shown, self._drawn = now, True
-        filled = _WIDTH * done // max(1, self.total)
-        line = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {done}/{self.total}"
-        if done > self.first:
-            left = (now - self._begun) * (self.total - done) / (done - self.first)
-            line += f"  {duration(left)} left"
-        width = shutil.get_terminal_size().columns - 1
-        sys.stderr.write(f"\r\033[K{f'{line}  {text}'[:width]}")
-        sys.stderr.flush()
+        if self._bar is not None:
+            self._bar.desc = text
+            self._bar.update(done - self._bar.n)
 
     def share(self, done: float, text: str = "") -> None:
-        """Draw the bar for a share of the work, 0 .. 1; the time left follows from what was done since the first
-        call, which may be far along in work that was taken up again."""
-        step = int(done * self.total)
-        self.first = step if self._fresh else min(self.first, step)
-        self._fresh = False
-        self.update(step, text)
+        """Draw the bar for a share of the work, 0 .. 1.
+
+        The time left follows from the work since the first call, which may begin anywhere if the work was
+        resumed. A share that falls means that the work starts again.
+        """
+        if self._bar is not None:
+            bar, step = self._bar, int(done * self._total)
+            if not self._shared or step < bar.n:
+                # What was done before tells nothing about the time that is left; the delay goes on.
+                elapsed = bar.format_dict["elapsed"]
+                bar.initial, bar.start_t, bar.delay = step, bar.start_t + elapsed, bar.delay - elapsed
+            bar.bar_format, self._shared = _SHARE, True
+            self.update(step, text)
 
     def clear(self) -> None:
         """Wipe the bar off the line, so that something else can be written there."""
-        if self._drawn:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-            self._drawn = False
+        if self._bar is not None:
+            self._bar.clear()
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as '42 s', '3 min 10 s' or '2 h 05 min'."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def _bar(total: int, done: int, unit: str) -> Any:
+    # Imported for terminals only: it takes a while.
+    from tqdm.std import tqdm  # type: ignore[import-untyped]
+
+    # Set for this class alone: tqdm would start a thread that watches its bars.
+    quiet = type("_Bar", (tqdm,), {"monitor_interval": 0})
+    return quiet(
+        total=total, initial=done, unit=unit, bar_format=_STEPS, delay=DELAY, file=sys.stderr, position=0,
+        mininterval=0.1, miniters=0, smoothing=0, dynamic_ncols=True, leave=False,
+    )  # fmt: skip

@@ -11,7 +11,6 @@ from tiny_model import scene
 from collagecodec._version import __version__
 from collagecodec.cli import batch
 from collagecodec.cli.main import COMMANDS, run
-from collagecodec.cli.progress import Progress, duration
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -120,30 +119,3 @@ def test_an_error_of_ours_is_told_from_an_error_of_theirs() -> None:
     assert batch.describe(FileNotFoundError(2, "No such file", "x")) == "No such file: x"
     assert "internal error" in batch.describe(TypeError("x"))
     assert batch.describe(ValueError("a\n b")) == "a b"
-
-
-def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = Progress(3)
-    bar.update(3, "done")
-    bar.clear()
-    assert capsys.readouterr().err == ""
-
-
-def test_the_bar_shows_after_a_while(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    bar = Progress(10)
-    now[0] = 1.0
-    bar.update(1, "early")
-    now[0] = 4.0
-    bar.update(4, "later")
-    bar.clear()
-    said = capsys.readouterr().err
-    assert "early" not in said
-    assert "4/10  6 s left  later" in said
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(5.4, "5 s"), (190, "3 min 10 s"), (7500, "2 h 05 min")])
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

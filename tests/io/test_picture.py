@@ -137,7 +137,7 @@ def test_overviews_are_no_frames() -> None:
     overview.encoderinfo = {"tiffinfo": {254: 1}}
     Image.new("L", (4, 4), 9).save(stream, "TIFF", save_all=True, append_images=[overview])
     with Image.open(stream) as image:
-        assert image.n_frames == 2
+        assert image.n_frames == 2  # type: ignore[attr-defined]
         np.testing.assert_array_equal(to_array(image), np.full((4, 4), 9))
 
 
