@@ -1,34 +1,28 @@
 """The compiled forms of the embedding and of the rendering (native.cpp).
 
-They are compiled on first use by the C++ compiler of the machine, for its processor, and kept in the user's cache
-folder. Without a compiler `available` says so and PyTorch does the same work several times slower.
+They are compiled on first use by the C++ compiler of the machine, for its processor (`build`). Without a compiler
+`available` returns that as the reason, and PyTorch does the same work several times slower.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import platform
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from collagecodec.errors import MissingLibraryError
+from collagecodec.fractals.learning import build
 from collagecodec.fractals.learning.parameters import SPAN
 
-_SOURCE = Path(__file__).with_suffix(".cpp")
-_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
 _SMALLEST = 0.25
-"""Least tau in square pixels that the tables of native.cpp are fine enough for."""
+"""Least tau in square pixels that the tables of native.cpp are fine enough."""
 _REACH = {1.3: 1, 5.3: 2, 21.0: 4}
 """Largest tau for which a window of so many times 8 pixels holds all but 1e-5 of the peak."""
 
@@ -148,18 +142,18 @@ class _Errors(torch.autograd.Function):
     def forward(
         ctx: Any, maps: Tensor, indices: Tensor, begin: Tensor, targets: Tensor, tau: float, clamp: bool
     ) -> Tensor:
-        given = [one.contiguous() for one in (maps, indices, begin, targets)]
+        inputs = [tensor.contiguous() for tensor in (maps, indices, begin, targets)]
         height, width = targets.shape[1:]
-        found, gradient = torch.empty(indices.shape[:2]), torch.zeros(*indices.shape[:2], *maps.shape[1:])
+        losses, gradient = torch.empty(indices.shape[:2]), torch.zeros(*indices.shape[:2], *maps.shape[1:])
 
         def run(low: int, high: int) -> None:
             sizes = _longs(high - low, maps.shape[1], *indices.shape[1:], height, width)
             frame = (*_frame(height, width, tau), ctypes.c_int(clamp))
-            _library().collage_errors(*_at(low, *given), *sizes, *frame, *_at(low, found, gradient))
+            _library().collage_errors(*_at(low, *inputs), *sizes, *frame, *_at(low, losses, gradient))
 
         _spread(run, len(maps))
         ctx.save_for_backward(gradient)
-        return found
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
@@ -177,10 +171,10 @@ def _longs(*sizes: int) -> Sequence[ctypes.c_int64]:
 
 
 def _at(row: int, *tensors: Tensor) -> Sequence[ctypes.c_void_p]:
-    """Return where row `row` of each tensor, which is contiguous, lies."""
+    """Return the address of row `row` of each tensor, which is contiguous."""
     return [
-        ctypes.c_void_p(one.data_ptr() + row * one[0].numel() * one.element_size() if len(one) else 0)
-        for one in tensors
+        ctypes.c_void_p(tensor.data_ptr() + row * tensor[0].numel() * tensor.element_size() if len(tensor) else 0)
+        for tensor in tensors
     ]
 
 
@@ -204,34 +198,10 @@ def _library() -> ctypes.CDLL:
     """Return the compiled library; MissingLibraryError where it cannot be made."""
     compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
     if compiler is None:
-        raise MissingLibraryError("no C++ compiler was found: install one, or use engine='torch'")
+        raise MissingLibraryError("there is no C++ compiler: install one, or use engine='torch'")
     try:
-        return ctypes.CDLL(str(_built(compiler)))
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: there is no home folder
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        reason = said[0] if said else type(error).__name__
+        return build.load(compiler)
+    except (OSError, subprocess.SubprocessError) as error:
+        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        reason = lines[0] if lines else type(error).__name__
         raise MissingLibraryError(f"native.cpp could not be compiled ({reason}): use engine='torch'") from error
-
-
-def _built(compiler: str) -> Path:
-    key = hashlib.sha256(_SOURCE.read_bytes())
-    key.update(" ".join((compiler, *_FLAGS, platform.machine(), _processor())).encode())
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "collagecodec"
-    target = folder / f"fractals-{key.hexdigest()[:16]}.so"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=folder) as workshop:
-            made = Path(workshop) / target.name
-            command = [compiler, *_FLAGS, str(_SOURCE), "-o", str(made)]
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-            made.replace(target)
-    return target
-
-
-def _processor() -> str:
-    """Return what tells processors apart that `-march=native` compiles for."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return " ".join(line for line in lines[:64] if line.startswith(("model name", "flags", "Features")))
