@@ -27,10 +27,9 @@ from bitstream.chunks import (
     unpack_metadata,
 )
 from bitstream.errors import DamagedTileError, FormatError, LimitError
-from bitstream.header import CODEC_IDS, MAX_PIXELS, Header, pack_header, unpack_header
+from bitstream.header import MAX_PIXELS, Header, pack_header, unpack_header
 
 __all__ = [
-    "CODEC_IDS",
     "MAGIC",
     "MAX_PIXELS",
     "METADATA_TYPES",

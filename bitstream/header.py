@@ -15,7 +15,8 @@ MAX_PARAMS = 255
 FINGERPRINT_BYTES = 8
 NO_FINGERPRINT = bytes(FINGERPRINT_BYTES)
 
-CODEC_IDS = MappingProxyType({"collage": 1, "collage-paper": 2, "dct": 3, "pifs": 4, "coin": 5, "ifs": 6})
+PRIVATE_NUMBERS = range(240, 256)
+"""Codec numbers for private use: their parameters begin with the name of the codec."""
 
 _BIT_DEPTHS = MappingProxyType({0: 8})
 _DEPTH_CODES = MappingProxyType({depth: code for code, depth in _BIT_DEPTHS.items()})
@@ -26,7 +27,7 @@ _TILED = 0x80
 class Header:
     """What stands in the 'H' chunk.
 
-    codec        codec number, 0 .. 255 (`CODEC_IDS`)
+    codec        codec number, 0 .. 255; 240 .. 255 are for private use
     width        pixels, 1 .. 2^24; width * height at most 2^36
     height       pixels, 1 .. 2^24
     channels     1 L, 2 LA, 3 RGB, 4 RGBA
@@ -105,6 +106,20 @@ def _check_size(width: int, height: int) -> None:
         raise LimitError(
             f"{width}x{height} pixels are more than the {MAX_PIXELS} that a file may hold; cut the picture"
         )
+
+
+def private_name(header: Header) -> str | None:
+    """The name of the codec of a private number, which its parameters begin with; None for other numbers.
+
+    Raises FormatError if the parameters are too short or the name is not ASCII.
+    """
+    if header.codec not in PRIVATE_NUMBERS:
+        return None
+    params = header.params
+    name = params[1 : 1 + params[0]] if params else b""
+    if not name or len(name) != params[0] or not name.isascii():
+        raise FormatError(f"the private codec {header.codec} gives no name: the file is damaged")
+    return name.decode("ascii")
 
 
 def pack_header(header: Header) -> bytes:

@@ -1,30 +1,29 @@
-"""The Python interface: `encode`, `decode`, `decode_bands`, `info`, `code`."""
+"""The Python interface: `encode`, `decode`, `decode_bands`, `info`, `collages`; `read` and `write` for files."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import CODEC_IDS, VERSION, Reader
-from bitstream.container import write as write_file
-from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
+from bitstream.container import VERSION, Header, Reader
+from collagecodec.errors import FormatError
 from collagecodec.io.files import atomic, load
+from collagecodec.io.picture import MODES
+from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.request import Image8, Region, Request, Scale, Size
 
 if TYPE_CHECKING:
-    from collagecodec.codecs.collage.rendering import Rendering
+    from collagecodec.codecs.base import Codec
+    from collagecodec.codecs.rate_control import Target
     from collagecodec.operator.collage import Collage
 
-Scale = int | float | Fraction
-Region = tuple[int, int, int, int]
-MODES = ("L", "LA", "RGB", "RGBA")
-CODEC_NAMES = {number: name for name, number in CODEC_IDS.items()}
+Data = bytes | bytearray | memoryview
 
 
 def encode(
@@ -39,20 +38,22 @@ def encode(
     codec: str = "collage",
     options: Mapping[str, Any] | None = None,
     metadata: Mapping[str, bytes] | None = None,
+    alpha: bool | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> bytes:
     """Encode a picture; return the complete `.clg` file.
 
     `image` is a numpy array, (H, W) or (H, W, C) uint8 with C of 1..4 (grey, grey and alpha, RGB, RGBA), a
-    Pillow image, or a `raster.Source`. Alpha is kept without loss.
+    Pillow image, or an `io.Source`. Alpha is kept without loss; `alpha=True` insists that the last of two or
+    four channels of an array is alpha where it looks like a picture.
 
     At most one target: `quality` 0..100 (60 by default), `bpp` bits per pixel of the file, `psnr` in dB over
     the colour samples, `max_bytes`. The size is never passed, the PSNR always reached. `effort` 0 leaves the
     hypernetwork out, 1 is the default, 2 to 9 refine the codes of this picture, ever longer (needs PyTorch).
     `codec` names another codec and `options` its settings, which `collage codecs` lists: the fields of its
     class. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and replaces what the image carries, kind by
-    kind. `progress` is called with the share of the work done, 0..1,
-    which starts again with every trial of a search, and a text such as the PSNR so far, which may be empty.
+    kind. `progress` is called with the share of the work done, 0..1, which starts again with every trial of a
+    search, and a text such as the PSNR so far, which may be empty.
 
     Raises UnsupportedImageError for pictures that cannot be stored, LimitError for targets that cannot be
     reached, ModelMismatchError for an unknown model, ValueError for senseless options.
@@ -60,41 +61,34 @@ def encode(
     from collagecodec.codecs import registry
     from collagecodec.io.sources import as_source
 
-    given: dict[str, Any] = {
-        "quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes, "effort": effort, "model": model,
-    }  # fmt: skip
-    settings = {name: value for name, value in given.items() if value is not None}
+    targets = {"quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes}
+    settings = {name: value for name, value in (("effort", effort), ("model", model)) if value is not None}
     if twice := sorted(settings.keys() & (options or {}).keys()):
         raise ValueError(f"{', '.join(twice)}: given both as an argument and in options; leave one out")
     settings |= options or {}
-    source = as_source(image, metadata)
-    kept = {**source.metadata, **(metadata or {})}
     try:
-        made = registry.get(codec, **settings)
+        chosen = registry.get(codec, **settings)
     except TypeError as error:
         raise ValueError(str(error)) from error
-    if source.channels in (2, 4) and not made.keeps_alpha:
-        raise UnsupportedImageError(
-            f"{codec} stores no alpha, and the picture is {MODES[source.channels - 1]}: convert it to "
-            f"{MODES[source.channels - 2]}, or use the codec 'collage'"
-        )
-    if codec == "collage":
-        from collagecodec.codecs.collage.codec import CollageCodec
-
-        assert isinstance(made, CollageCodec)
-        share = None if progress is None else (lambda done: progress(done, ""))
-        return made.encode_source(source, kept, share)
-    pixels = source.rows(0, source.height)
-    data = made.encode_with(pixels[..., 0] if source.channels == 1 else pixels, progress)
-    reader = Reader(data)
-    return (
-        write_file(reader.header, map(bytes, map(reader.tile, range(reader.header.tile_count))), kept)
-        if kept
-        else data
-    )
+    target = _target({name: value for name, value in targets.items() if value is not None}, chosen, settings)
+    source = as_source(image, metadata)
+    return chosen.encode_target(source, {**source.metadata, **(metadata or {})}, target, progress)
 
 
-class Decoded:
+def _target(given: Mapping[str, Any], codec: Codec, settings: Mapping[str, Any]) -> Target | None:
+    """The target of a call; ValueError if it contradicts a setting."""
+    from collagecodec.codecs.rate_control import Target
+
+    if not given:
+        return None
+    steering = {"quality"} | ({codec.rate_parameter.name} if codec.rate_parameter else set())
+    if twice := sorted(steering & settings.keys()):
+        raise ValueError(f"{', '.join([*given, *twice])}: each of them decides the rate; leave one out")
+    return Target(**given)
+
+
+@dataclass
+class Decoded(Rendering):
     """A picture on its way out: iterate over it for bands of rows from top to bottom.
 
     `width`, `height`, `channels` describe the output, `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes.
@@ -102,21 +96,14 @@ class Decoded:
     the tiles that were replaced by mid-grey, once the iteration has passed them.
     """
 
-    def __init__(self, reader: Reader, bands: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int]) -> None:
-        self.metadata: dict[str, bytes] = reader.metadata
-        self.height, self.width, self.channels = shape
-        self.damaged: list[int] = []
-        self._bands = bands
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        return self._bands
+    metadata: dict[str, bytes] = field(default_factory=dict)
 
 
 def decode_bands(
-    data: bytes | bytearray | memoryview,
+    data: Data,
     *,
     scale: Scale = 1,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
     region: Region | None = None,
     fast: bool = False,
     tolerate_damage: bool = False,
@@ -125,85 +112,50 @@ def decode_bands(
 
     See `decode` for the options and errors; errors in tiles are raised while iterating.
     """
-    reader = Reader(data, strict=not tolerate_damage)
-    name = codec_name(reader)
-    if size is not None and scale != 1:
-        raise ValueError("give scale or size, not both")
-    if name == "collage":
-        from collagecodec.codecs.collage.codec import open_rendering
-        from collagecodec.sampling.request import Request
-
-        exact = Fraction(scale).limit_denominator(1 << 16)
-        rendering = open_rendering(
-            reader, Request(exact, size, region), fast=fast, tolerate_damage=tolerate_damage
-        )
-        return _from_rendering(reader, rendering)
     from collagecodec.codecs import registry
 
-    pixels = registry.get(name).decode(bytes(data), scale=float(scale), size=size, region=region)
-    shape = (*pixels.shape[:2], pixels.shape[2] if pixels.ndim == 3 else 1)
-    return Decoded(reader, iter([pixels]), shape)
-
-
-def _from_rendering(reader: Reader, rendering: Rendering) -> Decoded:
-    decoded = Decoded(reader, iter(rendering), (rendering.height, rendering.width, rendering.channels))
-    decoded.damaged = rendering.picture.damaged
-    return decoded
+    request = Request.of(scale, size, region)
+    reader = Reader(data, strict=not tolerate_damage)
+    codec = registry.class_of(reader.header)
+    rendering = codec.rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage)
+    return Decoded(**vars(rendering), metadata=reader.metadata)
 
 
 def decode(
-    data: bytes | bytearray | memoryview,
+    data: Data,
     *,
     scale: Scale = 1,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
     region: Region | None = None,
     fast: bool = False,
     tolerate_damage: bool = False,
-) -> NDArray[np.uint8]:
+) -> Image8:
     """Decode a `.clg` file to uint8 pixels, (H, W) for grey and (H, W, C) otherwise.
 
     `region` (x, y, width, height) in stored pixels is cut first; then `scale` multiplies both sides, rounded
     up, or `size` (width, height) sets them. Reductions cost what their output costs, regions what their tiles
-    cost. `fast` leaves the restoration out. With `tolerate_damage` unreadable tiles come out mid-grey.
+    cost. `fast` leaves the restoration out. With `tolerate_damage` unreadable tiles come out mid-grey. A codec
+    that cannot honour one of the two refuses it.
 
     Raises FormatError (damaged or foreign files), DamagedTileError, LimitError, ModelMismatchError,
-    UnsupportedImageError, and ValueError for a region or scale that makes no sense.
+    UnsupportedImageError, and ValueError for a region, a scale or an option that makes no sense.
     """
-    decoded = decode_bands(
+    return decode_bands(
         data, scale=scale, size=size, region=region, fast=fast, tolerate_damage=tolerate_damage
-    )
-    shape = (decoded.height, decoded.width)
-    try:
-        pixels = np.empty(shape if decoded.channels == 1 else (*shape, decoded.channels), np.uint8)
-    except (MemoryError, ValueError) as error:
-        raise LimitError(
-            f"{decoded.width}x{decoded.height} pixels do not fit into memory: use decode_bands, region or scale"
-        ) from error
-    done = 0
-    for band in decoded:
-        pixels[done : done + len(band)] = band
-        done += len(band)
-    return pixels
+    ).gather()
 
 
-def collages(data: bytes | bytearray | memoryview) -> tuple[Collage, ...]:
+def collages(data: Data) -> tuple[Collage, ...]:
     """The contractive maps behind a file: for every plane the operator and its code, with `a`, `b` and `gamma`.
 
     Raises what `decode` raises, and ValueError for a codec that is not a collage.
     """
     from collagecodec.codecs import registry
 
-    return registry.codec_class(codec_name(Reader(data))).collages(bytes(data))
-
-
-def codec_name(reader: Reader) -> str:
-    """The name of the codec of a file; FormatError if this version does not know it."""
-    number = reader.header.codec
-    if number not in CODEC_NAMES:
-        raise FormatError(
-            f"the file was written by codec {number}, which this version does not know: upgrade collagecodec"
-        )
-    return CODEC_NAMES[number]
+    reader = Reader(data)
+    codec = registry.class_of(reader.header)
+    codec.check_header(reader.header)
+    return codec.collages(reader)
 
 
 @dataclass(frozen=True)
@@ -241,28 +193,21 @@ class Info:
         return dataclasses.asdict(self)
 
 
-def info(data: bytes | bytearray | memoryview) -> Info:
+def info(data: Data) -> Info:
     """Describe a `.clg` file without decoding it. Raises FormatError, LimitError, UnsupportedImageError."""
-    from collagecodec.codecs.models import find_decoder
-    from collagecodec.errors import ModelMismatchError
+    from collagecodec.codecs import models, registry
 
     reader = Reader(data, strict=False)
-    header, name = reader.header, codec_name(reader)
-    model: str | None = None
-    if any(header.fingerprint):
-        try:
-            model = find_decoder(header.fingerprint.hex()).parent.name
-        except ModelMismatchError:
-            model = None
+    header = reader.header
     return Info(
         width=header.width,
         height=header.height,
         mode=MODES[header.channels - 1],
         bit_depth=header.bit_depth,
-        codec=name,
-        model=model,
+        codec=registry.name_of(header),
+        model=models.name_of(header.fingerprint) if any(header.fingerprint) else None,
         fingerprint=header.fingerprint.hex(),
-        step=int.from_bytes(header.params, "little") / 64 if name == "collage" else None,
+        step=_step_of(header),
         tile_size=header.tile_size,
         tiles=header.tile_count,
         bytes=len(data),
@@ -272,20 +217,28 @@ def info(data: bytes | bytearray | memoryview) -> Info:
     )
 
 
+def _step_of(header: Header) -> float | None:
+    from collagecodec.codecs import registry
+
+    try:
+        return registry.class_of(header).step_of(header)
+    except (FormatError, registry.CodecUnavailableError):
+        return None  # the codec of another package, which is not installed here
+
+
 def read(path: str | os.PathLike[str], **options: Any) -> NDArray[np.uint8]:
     """Decode the file at `path`: shape (H, W) for grey, (H, W, C) otherwise, uint8.
 
-    `options` are those of `collagecodec.decode`. Raises what it raises, and OSError if there is no such file.
+    `options` are those of `decode`. Raises what it raises, and OSError if there is no such file.
     """
-    picture: NDArray[np.uint8] = decode(load(path), **options)
-    return picture
+    return decode(load(path), **options)
 
 
 def write(path: str | os.PathLike[str], image: Any, *, force: bool = False, **options: Any) -> int:
     """Encode `image` into the file at `path`; return its size in bytes.
 
-    `image` and `options` are those of `collagecodec.encode`. Nothing is encoded if `path` exists and `force`
-    is not set: OutputExistsError.
+    `image` and `options` are those of `encode`. Nothing is encoded if `path` exists and `force` is not set:
+    OutputExistsError.
     """
     with atomic(path, force=force) as partial:
         data = encode(image, **options)

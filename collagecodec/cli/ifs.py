@@ -141,8 +141,10 @@ def _grey(picture: Path, threshold: int) -> NDArray[np.uint8]:
 def _fit_file(grey: NDArray[np.uint8], given: dict[str, Any], output: Path, film: Film) -> str:
     """Fit by either method, write a .clg, return what to say."""
     from collagecodec.codecs.ifs import code
-    from collagecodec.codecs.ifs.codec import IfsCodec, packed, rendered
+    from collagecodec.codecs.ifs.codec import IfsCodec
+    from collagecodec.codecs.ifs.decoder import rendered
     from collagecodec.codecs.ifs.encoder import learn, settled, shape_of
+    from collagecodec.codecs.ifs.format import packed
     from collagecodec.io.files import write_atomic
 
     codec = IfsCodec(**{name: given[name] for name in ("maps", "steps", "method", "seed")})
@@ -258,24 +260,23 @@ def render(file: Path, **given: Any) -> int:
 
 def _render_file(file: Path, given: dict[str, Any]) -> NDArray[np.uint8]:
     from bitstream.container import Reader
-    from collagecodec.codecs.ifs.codec import decoded
+    from collagecodec.codecs.ifs.codec import IfsCodec
+    from collagecodec.codecs.ifs.decoder import drawn
     from collagecodec.io.files import load
     from collagecodec.sampling.request import Request
 
     if given["depth"] is not None:
         raise click.UsageError("--depth is for .json files; a .clg is drawn from points")
-    data = load(file)
-    header = Reader(data).header
+    reader = Reader(load(file))
+    header = reader.header
+    IfsCodec.check_header(header)
     region = given["region"] or (0, 0, header.width, header.height)
     longer = max(region[2:])
     size = tuple(max(1, round(given["size"] * side / longer)) for side in region[2:])
     bar = Progress(1000)
     try:
-        return decoded(
-            data,
-            Request(size=(size[0], size[1]), region=given["region"]),
-            lambda share, _: bar.update(int(1000 * share)),
-        )
+        request = Request(size=(size[0], size[1]), region=given["region"])
+        return drawn(reader, request, lambda share: bar.update(int(1000 * share))).gather()
     except ValueError as error:
         raise IfsError(str(error)) from error
     finally:

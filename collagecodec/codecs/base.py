@@ -1,33 +1,49 @@
-"""The one contract that every codec meets, ours and the baselines': pictures in, real bytes out, pictures back.
+"""The contract of a codec: pictures in, real bytes out, pictures back.
 
-A codec is a value: two codecs are equal when their configurations are equal, and printing one gives the
-expression that makes it. The configuration of a codec is the set of its dataclass fields, so that it
-round-trips through `Codec.config` and JSON. (The idea of codecs as values is numcodecs'.)
+    ArrayCodec   arrays to bytes and back: all that the evaluation harness asks, so foreign formats are these
+    └── Codec    codecs of `.clg` files: read sources of rows, write a container, render any size of any region
+
+A codec is a value: two codecs are equal when their configurations are equal, and printing a codec gives the
+expression that makes it. Its configuration is the set of its dataclass fields, so that it round-trips through
+`config` and JSON. (The idea of codecs as values is numcodecs'.)
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bitstream.container import Reader
+from bitstream.header import MAX_PIXELS, NO_FINGERPRINT, PRIVATE_NUMBERS, Header
+from collagecodec.codecs.rate_control import RateParameter, Target, psnr_search, size_search
+from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
+from collagecodec.io.picture import MODES, squeeze
+from collagecodec.io.sources import ArraySource, Source
+from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.request import Image8, Region, Request, Scale, Size
 
 if TYPE_CHECKING:
     from collagecodec.operator.collage import Collage
 
-Image8 = NDArray[np.uint8]
-Region = tuple[int, int, int, int]
 Progress = Callable[[float, str], None]
-"""Is told the share of the work done, 0..1, and a short text such as the PSNR so far, which may be empty."""
+"""Called with the share of the work done, 0..1, and a short text such as the PSNR so far, which may be empty."""
+Trial = Callable[[int], bytes]
+"""Encodes one source at a rate code; returns the complete file."""
+
+DECODER_OPTIONS = ("fast", "tolerate_damage")
 
 
 @dataclass(frozen=True)
-class Codec(ABC):
-    """Abstract base. A subclass is a frozen dataclass with `name` set; its fields are its settings.
+class ArrayCodec(ABC):
+    """Abstract base of everything that the harness measures. A subclass is a frozen dataclass with `name` set;
+    its fields are its settings.
 
     Pictures are `uint8` arrays of shape (H, W) for grey or (H, W, 3) for sRGB.
 
@@ -36,38 +52,14 @@ class Codec(ABC):
     """
 
     name: ClassVar[str]
-    rescales: ClassVar[bool] = False
-    """Whether `decode` honours `scale`, `size` and `region`; a codec that does not raises ValueError."""
-    keeps_alpha: ClassVar[bool] = False
-    """Whether `encode` takes (H, W, 2), grey and alpha, and (H, W, 4), RGB and alpha, too."""
 
     @abstractmethod
     def encode(self, image: Image8) -> bytes:
         """Return the complete file for `image`."""
 
-    def encode_with(self, image: Image8, progress: Progress | None) -> bytes:
-        """The same; a codec that takes long overrides this to call `progress` from time to time."""
-        return self.encode(image)
-
     @abstractmethod
-    def decode(
-        self,
-        data: bytes,
-        *,
-        scale: float = 1,
-        size: tuple[int, int] | None = None,
-        region: Region | None = None,
-    ) -> Image8:
-        """Return the picture.
-
-        `scale` multiplies width and height; `size` is (width, height) in pixels and excludes `scale`;
-        `region` is (x, y, width, height) in pixels of the stored picture, cut before scaling.
-        """
-
-    @classmethod
-    def collages(cls, data: bytes) -> tuple[Collage, ...]:
-        """The contractive maps of a file of this codec; ValueError for a codec that is not a collage."""
-        raise ValueError(f"the codec {cls.name!r} stores no contractive map")
+    def decode(self, data: bytes) -> Image8:
+        """Return the picture."""
 
     @property
     def fingerprint(self) -> str:
@@ -78,3 +70,222 @@ class Codec(ABC):
     def config(self) -> dict[str, Any]:
         """The settings as JSON-able values, `name` included: `registry.from_config` makes an equal codec."""
         return {"name": self.name, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True)
+class Codec(ArrayCodec):
+    """Abstract base of the codecs of `.clg` files.
+
+    A subclass sets `name` and `number` and implements `encode_source` and `open`. Everything else is here: the
+    checks of pictures, requests and options, the search for a size or a PSNR, arrays and whole pictures.
+    """
+
+    number: ClassVar[int]
+    """Codec number in the header; 240 .. 255 for codecs of other packages (FORMAT.md, 2.3)."""
+    channels: ClassVar[tuple[int, ...]] = (1, 3)
+    """What can be stored: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
+    max_pixels: ClassVar[int] = MAX_PIXELS
+    """Largest width * height that can be stored."""
+    refused_options: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "fast": "it has no restoration that could be left out",
+            "tolerate_damage": "its files have a single tile, beside which nothing is left",
+        }
+    )
+    """Options of decoding that this codec cannot honour, and why."""
+
+    @abstractmethod
+    def encode_source(
+        self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
+    ) -> bytes:
+        """Return the complete file of a source that `check_source` accepts, at the settings of this codec.
+
+        `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and goes into the file; those of the source do not
+        count. A codec that takes more than a second calls `progress` from time to time.
+        """
+
+    @classmethod
+    @abstractmethod
+    def open(
+        cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
+    ) -> Rendering:
+        """Return the rendering of a file of this codec; only what the request needs is decoded.
+
+        `fast` and `tolerate_damage` are set only if the codec does not refuse them. Raises FormatError,
+        LimitError, ModelMismatchError; damage in a tile may show while the rendering is iterated over.
+        """
+
+    @property
+    def rate_parameter(self) -> RateParameter | None:
+        """The setting that a search for a size or a PSNR moves; None if there is none."""
+        return None
+
+    def at(self, code: int) -> Self:
+        """This codec with its rate parameter at a rate code."""
+        assert self.rate_parameter is not None
+        return replace(self, **{self.rate_parameter.name: self.rate_parameter.value(code)})
+
+    @property
+    def draft(self) -> Self:
+        """A quicker codec whose size and PSNR are near, where a search may begin; by default the codec itself."""
+        return self
+
+    def trials(self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None) -> Trial:
+        """What encodes one source at several rate codes; a codec that can share work among them overrides it."""
+        return lambda code: self.at(code).encode_source(source, metadata, progress)
+
+    @classmethod
+    def collages(cls, reader: Reader) -> tuple[Collage, ...]:
+        """The contractive maps of a file of this codec; ValueError for a codec that is not a collage."""
+        raise ValueError(f"the codec {cls.name!r} stores no contractive map")
+
+    @classmethod
+    def step_of(cls, header: Header) -> float | None:
+        """Quantiser step of a file in pixel levels; None if the codec has none."""
+        return None
+
+    def encode(self, image: Image8) -> bytes:
+        """Return the complete file for uint8 pixels, (H, W) or (H, W, C); UnsupportedImageError, LimitError."""
+        return self.encode_target(ArraySource(image), {}, None)
+
+    def decode(
+        self, data: bytes, *, scale: Scale = 1, size: Size | None = None, region: Region | None = None,
+        fast: bool = False, tolerate_damage: bool = False,
+    ) -> Image8:  # fmt: skip
+        """Return the picture: see `collagecodec.decode`."""
+        reader = Reader(data, strict=not tolerate_damage)
+        request = Request.of(scale, size, region)
+        return self.rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage).gather()
+
+    @classmethod
+    def rendering(
+        cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
+    ) -> Rendering:
+        """`open`, after the file and the options have been checked; ValueError for an option that is refused."""
+        cls.check_header(reader.header)
+        for option, wanted in (("fast", fast), ("tolerate_damage", tolerate_damage)):
+            if wanted and option in cls.refused_options:
+                reason = cls.refused_options[option]
+                raise ValueError(f"{option} is not for files of the codec {cls.name!r}: {reason}; leave it out")
+        return cls.open(reader, request, fast=fast, tolerate_damage=tolerate_damage)
+
+    def encode_target(
+        self,
+        source: Source,
+        metadata: Mapping[str, bytes],
+        target: Target | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Return the file that meets `target`, or that of the codec's own settings if it is None.
+
+        Raises UnsupportedImageError and LimitError for a source that cannot be stored, LimitError for a target
+        out of reach, ValueError for a codec that no target can steer.
+        """
+        self.check_source(source)
+        if target is None:
+            return self.encode_source(source, metadata, progress)
+        parameter = self.rate_parameter
+        if parameter is None:
+            raise ValueError(
+                f"{self.name} with these settings has no parameter that a quality, a size or a PSNR could steer: "
+                f"'collage codecs {self.name}' lists the settings that decide its rate"
+            )
+        if target.quality is not None:
+            return self.at(parameter.code_of_quality(target.quality)).encode_source(source, metadata, progress)
+        return self._search(parameter, source, metadata, target, progress)
+
+    def _search(
+        self,
+        parameter: RateParameter,
+        source: Source,
+        metadata: Mapping[str, bytes],
+        target: Target,
+        progress: Progress | None,
+    ) -> bytes:
+        if target.psnr is not None:
+            search = psnr_search(parameter, target.psnr)
+        else:
+            pixels = source.width * source.height
+            search = size_search(parameter, target.max_bytes or int((target.bpp or 0) * pixels / 8))
+
+        def run(codec: Codec, start: int | None, report: Progress | None) -> tuple[int, bytes]:
+            trial = codec.trials(source, metadata, report)
+
+            def measure(code: int) -> tuple[bytes, float]:
+                data = trial(code)
+                return data, math.log(len(data)) if target.psnr is None else codec.psnr(source, data)
+
+            return search.run(measure, start)
+
+        start = None if self.draft == self else run(self.draft, None, None)[0]
+        return run(self, start, progress)[1]
+
+    @classmethod
+    def psnr(cls, source: Source, data: bytes) -> float:
+        """PSNR in dB of a file against its source, over the colour samples; infinite if nothing was lost."""
+        colours = 3 if source.channels > 2 else 1
+        total, row = 0, 0
+        for band in cls.rendering(Reader(data), Request()):
+            decoded = band.reshape(len(band), source.width, -1)[..., :colours]
+            original = source.rows(row, row + len(band))[..., :colours]
+            total += int(np.square(original.astype(np.int32) - decoded).sum(dtype=np.int64))
+            row += len(band)
+        samples = source.width * source.height * colours
+        return 10 * math.log10(255**2 * samples / total) if total else math.inf
+
+    def check_source(self, source: Source) -> None:
+        """Raise UnsupportedImageError for channels, LimitError for a size that this codec does not store."""
+        if source.channels not in self.channels:
+            mode = MODES[source.channels - 1]
+            fits = [MODES[count - 1] for count in self.channels]
+            raise UnsupportedImageError(
+                f"{self.name} stores {' and '.join(fits)}, and the picture is {mode}: convert it to "
+                f"{mode.rstrip('A') if mode.rstrip('A') in fits else fits[-1]}, or use the codec 'collage'"
+            )
+        if source.width * source.height > self.max_pixels:
+            raise LimitError(
+                f"{self.name} holds up to {self.max_pixels} pixels, and the picture has "
+                f"{source.width}x{source.height}: cut it, or use the codec 'collage'"
+            )
+
+    def header_for(
+        self, source: Source, params: bytes = b"", *, tile_size: int = 0, fingerprint: bytes = NO_FINGERPRINT
+    ) -> Header:
+        """The header of a file of this codec; `params` are the codec's own bytes."""
+        return Header(
+            codec=self.number,
+            width=source.width,
+            height=source.height,
+            channels=source.channels,
+            tile_size=tile_size,
+            fingerprint=fingerprint,
+            params=_signature(type(self)) + params,
+        )
+
+    @classmethod
+    def params_of(cls, header: Header) -> bytes:
+        """The codec's own bytes of a header: the `params` that `header_for` was given."""
+        return header.params[len(_signature(cls)) :]
+
+    @classmethod
+    def check_header(cls, header: Header) -> None:
+        """Raise FormatError if a file is not of this codec, LimitError if its picture is too large for it."""
+        if header.codec != cls.number or not header.params.startswith(_signature(cls)):
+            raise FormatError(f"the file was written by codec {header.codec}, not by {cls.name!r}")
+        if header.channels not in cls.channels:
+            raise FormatError(f"{cls.name} stores no {MODES[header.channels - 1]}: the header is damaged")
+        if header.width * header.height > cls.max_pixels:
+            raise LimitError(f"{cls.name} holds up to {cls.max_pixels} pixels: the header asks for more")
+
+
+def _signature(codec: type[Codec]) -> bytes:
+    """What the parameters of a private codec begin with: a length byte and the name; nothing for the others."""
+    if codec.number not in PRIVATE_NUMBERS:
+        return b""
+    name = codec.name.encode()
+    return bytes([len(name)]) + name
+
+
+def whole_picture(source: Source) -> Image8:
+    """All rows of a source in memory: (H, W) for grey, (H, W, C) otherwise."""
+    return squeeze(source.rows(0, source.height))

@@ -50,6 +50,14 @@ def find_decoder(fingerprint: str) -> Path:
     )
 
 
+def name_of(fingerprint: bytes) -> str | None:
+    """The name of the installed model with a fingerprint of 8 bytes; None if it is not installed."""
+    try:
+        return find_decoder(fingerprint.hex()).parent.name
+    except ModelMismatchError:
+        return None
+
+
 def read_tensors(path: Path) -> Tensors:
     """The arrays of a safetensors file whose name carries its fingerprint; ModelMismatchError if it differs."""
     from safetensors.numpy import load

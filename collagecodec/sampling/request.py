@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,28 +12,51 @@ from numpy.typing import NDArray
 from collagecodec.errors import LimitError
 
 MAX_OUTPUT_SIDE = 2**24
+SCALE_DENOMINATOR = 2**16
+"""Scales are rounded to the nearest fraction with at most this denominator, for every codec alike."""
 
 Image8 = NDArray[np.uint8]
+"""8-bit pixels: (H, W) for grey, (H, W, C) for 2 to 4 channels."""
 Region = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the stored picture."""
+Size = tuple[int, int]
+"""Width and height in pixels."""
+Scale = int | float | Fraction
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to render: `region` (x, y, width, height) in stored pixels, then either `scale` or `size`
-    (width, height) in pixels of the output."""
+    """What to render: `region` is cut from the stored picture first, then `scale` or `size` is applied to it."""
 
     scale: Fraction = Fraction(1)
-    size: tuple[int, int] | None = None
-    region: tuple[int, int, int, int] | None = None
+    size: Size | None = None
+    region: Region | None = None
 
-    def resolve(self, width: int, height: int) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-        """Region and output size for a stored picture; ValueError if they make no sense, LimitError if the
-        output is too large."""
+    @classmethod
+    def of(cls, scale: Scale = 1, size: Size | None = None, region: Region | None = None) -> Request:
+        """A request from what a caller passes; ValueError for values that make no sense or contradict others."""
+        if size is not None and scale != 1:
+            raise ValueError("give scale or size, not both")
+        if not 0 < scale < math.inf:
+            raise ValueError(f"the scale must be a number above 0, not {scale}")
+        for name, values, count in (("size", size, 2), ("region", region, 4)):
+            if values is not None and (len(values) != count or any(int(value) != value for value in values)):
+                raise ValueError(f"a {name} is {count} integers, not {values}")
+        return cls(
+            Fraction(scale).limit_denominator(SCALE_DENOMINATOR),
+            None if size is None else (int(size[0]), int(size[1])),
+            None if region is None else (int(region[0]), int(region[1]), int(region[2]), int(region[3])),
+        )
+
+    def resolve(self, width: int, height: int) -> tuple[Region, Size]:
+        """Region and output size for a stored picture of `width` x `height` pixels.
+
+        Raises ValueError for a region outside the picture or an empty output, LimitError for an output with a
+        side of more than 2^24 pixels.
+        """
         x, y, w, h = self.region or (0, 0, width, height)
         if w < 1 or h < 1 or x < 0 or y < 0 or x + w > width or y + h > height:
             raise ValueError(f"the region {x},{y},{w},{h} does not lie in the picture of {width}x{height} pixels")
-        if self.scale <= 0:
-            raise ValueError(f"the scale must be above 0, not {self.scale}")
         size = self.size or (-(-w * self.scale // 1), -(-h * self.scale // 1))
         if min(size) < 1:
             raise ValueError(f"the size must be at least 1x1 pixels, not {size[0]}x{size[1]}")

@@ -14,28 +14,31 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-
-from bitstream.container import CODEC_IDS, Header, Reader, write
-from collagecodec.codecs.base import Codec, Progress
+from bitstream.container import Reader, write
+from collagecodec.codecs.base import Codec, Progress, whole_picture
 from collagecodec.codecs.coin import entropy, half
 from collagecodec.codecs.coin.siren import Shape, Siren, coordinates
-from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
-from collagecodec.sampling.request import Image8, Region, Request
+from collagecodec.errors import FormatError, LimitError
+from collagecodec.io.picture import squeeze
+from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.request import Image8, Request
 
 if TYPE_CHECKING:
     from collagecodec.codecs.coin.encoder.fitting import Checkpoint, Plan
     from collagecodec.codecs.coin.encoder.gradients import Floats, Pixels
+    from collagecodec.io.sources import Source
 
 NETS = ("5x20", "5x30", "10x28", "10x40", "13x49")
 """The networks of the paper, its appendix A: layers x width."""
 STEPS = 50_000
-MAX_PIXELS = 2**25
+MAX_FIT_PIXELS = 2**25
+BAND_PIXELS = 2**20
+"""About so many pixels are evaluated at a time."""
 FOLDER_VARIABLE = "COLLAGE_CHECKPOINTS"
 """Names the folder in which fits without a `checkpoint` of their own keep theirs."""
 _CODINGS = {"half": half, "entropy": entropy}
@@ -61,7 +64,7 @@ class CoinCodec(Codec):
     checkpoint: str = ""
 
     name: ClassVar[str] = "coin"
-    rescales: ClassVar[bool] = True
+    number: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         """ValueError for a setting out of range."""
@@ -75,34 +78,28 @@ class CoinCodec(Codec):
             )
         self._shape(3)
 
-    def encode(self, image: Image8) -> bytes:
-        """See `Codec.encode`; grey (H, W) and RGB (H, W, 3)."""
-        return self.encode_with(image, None)
-
-    def encode_with(self, image: Image8, progress: Progress | None) -> bytes:
-        """See `Codec.encode_with`. Ctrl-C leaves the checkpoint behind, if there is one."""
+    def encode_source(
+        self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
+    ) -> bytes:
+        """See `Codec.encode_source`. Ctrl-C leaves the checkpoint behind, if there is one."""
         from collagecodec.codecs.coin.encoder.fitting import Fitter, FittingError
 
-        _check_picture(image)
-        shape = self._shape(3 if image.ndim == 3 else 1)
-        told = progress or (lambda share, note: None)
+        if source.width * source.height > MAX_FIT_PIXELS:
+            raise LimitError(f"coin fits pictures of up to {MAX_FIT_PIXELS} pixels: cut or reduce the picture")
+        image = whole_picture(source)
+        shape = self._shape(source.channels)
+        report = progress or (lambda share, note: None)
         share = _FIT_SHARE if self.coding == "entropy" else 1.0
         fitter = Fitter(
-            image, shape, self._plan(), lambda done, note: told(share * done, note), self.checkpoint_of(image)
+            image, shape, self._plan(), lambda done, note: report(share * done, note), self.checkpoint_of(image)
         )
         weights = fitter.run().best
-        header = Header(
-            codec=CODEC_IDS[self.name],
-            width=image.shape[1],
-            height=image.shape[0],
-            channels=shape.outputs,
-            params=bytes((shape.layers, shape.width, list(_CODINGS).index(self.coding))),
-        )
+        params = bytes((shape.layers, shape.width, list(_CODINGS).index(self.coding)))
         if self.coding == "half":
             payload = half.pack(weights)
         else:
-            payload = self._quantised(shape, fitter.pixels, weights, told)
-        data = write(header, [payload])
+            payload = self._quantised(shape, fitter.pixels, weights, report)
+        data = write(self.header_for(source, params), [payload], metadata)
         try:
             network_of(Reader(data))
         except FormatError as error:
@@ -122,25 +119,24 @@ class CoinCodec(Codec):
             found = Quantiser(gradients, weights, coder, max(1, self.steps // 10), tell).run()
         return entropy.pack(found.symbols, found.codes, shape)
 
-    def decode(
-        self,
-        data: bytes,
-        *,
-        scale: float = 1,
-        size: tuple[int, int] | None = None,
-        region: Region | None = None,
-    ) -> Image8:
-        """See `Codec.decode`; the network is evaluated at the pixels that are asked for and no others."""
-        reader = Reader(data)
+    @classmethod
+    def open(
+        cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
+    ) -> Rendering:
+        """See `Codec.open`; the network is evaluated at the pixels that are asked for and no others."""
+        header = reader.header
         network = network_of(reader)
-        width, height = reader.header.width, reader.header.height
-        request = Request(Fraction(scale).limit_denominator(4096), size, region)
-        (x, y, w, h), shown = request.resolve(width, height)
-        longest = max(width, height)
-        rows = coordinates(y, h, shown[1], height, longest)
-        columns = coordinates(x, w, shown[0], width, longest)
-        pixels = network.render(rows, columns)
-        return pixels if reader.header.channels == 3 else pixels[..., 0]
+        (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
+        longest = max(header.width, header.height)
+        columns = coordinates(x, w, width, header.width, longest)
+        step = max(1, BAND_PIXELS // width)
+
+        def bands() -> Iterator[Image8]:
+            rows = coordinates(y, h, height, header.height, longest)
+            for first in range(0, height, step):
+                yield squeeze(network.render(rows[first : first + step], columns))
+
+        return Rendering(width, height, header.channels, bands())
 
     def _shape(self, outputs: int) -> Shape:
         """The network for grey (1) or colour (3); ValueError if `net` is none."""
@@ -170,10 +166,8 @@ class CoinCodec(Codec):
 def network_of(reader: Reader) -> Siren:
     """The network of a file; FormatError if it is damaged, LimitError if it is too large."""
     header = reader.header
-    if header.codec != CODEC_IDS["coin"] or len(header.params) != 3 or header.channels not in (1, 3):
-        raise FormatError("this is not a picture of the codec 'coin', or its header is damaged")
-    if header.tile_count != 1:
-        raise FormatError(f"a picture of 'coin' has one tile, not {header.tile_count}: the header is damaged")
+    if len(header.params) != 3 or header.tile_count != 1:
+        raise FormatError("the header does not belong to a picture of the codec 'coin': it is damaged")
     layers, width, coding = header.params
     if coding >= len(_CODINGS):
         raise FormatError(f"coding {coding} of 'coin' is unknown: the file is damaged, or upgrade collagecodec")
@@ -182,15 +176,3 @@ def network_of(reader: Reader) -> Siren:
     except ValueError as error:
         raise FormatError(f"{error}: the file is damaged") from error
     return Siren(list(_CODINGS.values())[coding].unpack(bytes(reader.tile(0)), shape))
-
-
-def _check_picture(image: Image8) -> None:
-    """UnsupportedImageError for what is neither grey nor colour, LimitError for too large a picture."""
-    grey, colour = image.ndim == 2, image.ndim == 3 and image.shape[2] == 3
-    if image.dtype != np.uint8 or image.size == 0 or not (grey or colour):
-        raise UnsupportedImageError(
-            f"coin stores grey (H, W) and RGB (H, W, 3) pictures of uint8, not {image.dtype} of {image.shape}: "
-            "convert the picture"
-        )
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise LimitError(f"coin fits pictures of up to {MAX_PIXELS} pixels: cut or reduce the picture")

@@ -11,25 +11,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collagecodec.codecs.collage.alpha import unpack_alpha
 from collagecodec.codecs.collage.decoder import MIN_BAND, CodeBand, Picture, split_tile
 from collagecodec.errors import DamagedTileError, FormatError
 from collagecodec.sampling.bands import Band, resampled
 from collagecodec.sampling.colour import PLANE_UNIT, pixels_of
-from collagecodec.sampling.request import Request
+from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.request import Image8, Request
 from collagecodec.sampling.resample import Axis
 from collagecodec.sampling.scales import natural_cell, shown
-from collagecodec.sampling.threads import ordered, single_threaded_libraries
+from collagecodec.sampling.threads import ordered, throttled
 
 MAX_DOUBLINGS = 2
 """Doublings by the enlargement; beyond them its gain is small and its cost large."""
-Pixels = NDArray[np.uint8]
 
 
-class Rendering:
-    """Bands of pixels of one request: iterate over it. `width`, `height`, `channels` describe the output."""
+def render(picture: Picture, request: Request, fast: bool = False) -> Rendering:
+    """The rendering of a request; ValueError and LimitError as `Request.resolve`."""
+    view = _View(picture, request, fast)
+    return Rendering(view.width, view.height, view.channels, throttled(view.bands()), picture.damaged)
+
+
+class _View:
+    """How one request is computed: the cell size at which codes are rendered, and the resampling from there."""
 
     def __init__(self, picture: Picture, request: Request, fast: bool = False) -> None:
         header = picture.reader.header
@@ -43,18 +48,12 @@ class Rendering:
         self.n = cell << self.doublings if self.doublings else n
         """Samples of a cell, from which the output is resampled."""
 
-    def __iter__(self) -> Iterator[Pixels]:
-        """Bands (h, width) or (h, width, channels) uint8 from top to bottom.
+    def bands(self) -> Iterator[Image8]:
+        """Bands (h, width) or (h, width, channels) uint8 from top to bottom."""
+        colour = self._colour()
+        return colour if self.channels in (1, 3) else self._with_alpha(colour)
 
-        While the iteration lasts, matrix libraries are held to one thread (`parallel`)."""
-        with single_threaded_libraries():
-            colour = self._colour()
-            if self.channels in (1, 3):
-                yield from colour
-            else:
-                yield from self._with_alpha(colour)
-
-    def _with_alpha(self, colour: Iterator[Pixels]) -> Iterator[Pixels]:
+    def _with_alpha(self, colour: Iterator[Image8]) -> Iterator[Image8]:
         alpha = self._alpha()
         done = 0
         for band in colour:
@@ -62,7 +61,7 @@ class Rendering:
             yield np.concatenate([band if band.ndim == 3 else band[..., None], part], axis=2)
             done += len(band)
 
-    def _colour(self) -> Iterator[Pixels]:
+    def _colour(self) -> Iterator[Image8]:
         picture, cell = self.picture, self.picture.model.dictionary.cell
         x, y, w, h = self.region
         # Three pixels on each side for the kernel that enlarges.
@@ -85,7 +84,7 @@ class Rendering:
             return _cut(ordered(lambda band: pixels_of(finish(band)), bands), vertical, horizontal)
         return map(pixels_of, resampled(ordered(finish, bands), vertical, horizontal))
 
-    def _alpha(self) -> Pixels:
+    def _alpha(self) -> Image8:
         """The alpha plane of the output: exact at scale 1, resampled like the planes elsewhere."""
         header, (x, y, w, h) = self.picture.reader.header, self.region
         plane = np.zeros((h, w), np.uint8)
@@ -103,7 +102,7 @@ class Rendering:
         found = np.concatenate([band[0] for band in resampled([values], vertical, horizontal)])
         return np.clip(np.floor((found + PLANE_UNIT // 2) / PLANE_UNIT), 0, 255).astype(np.uint8)
 
-    def _tile_alpha(self, tile: int, height: int, width: int) -> Pixels:
+    def _tile_alpha(self, tile: int, height: int, width: int) -> Image8:
         picture = self.picture
         try:
             packed, _ = split_tile(picture.reader.tile(tile), self.channels)
@@ -116,7 +115,7 @@ class Rendering:
             return np.full((height, width), 255, np.uint8)
 
 
-def _cut(bands: Iterator[Pixels], vertical: Axis, horizontal: Axis) -> Iterator[Pixels]:
+def _cut(bands: Iterator[Image8], vertical: Axis, horizontal: Axis) -> Iterator[Image8]:
     start, left = int(vertical.first[0]), int(horizontal.first[0])
     stop, right = start + vertical.count, left + horizontal.count
     done = 0

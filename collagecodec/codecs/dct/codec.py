@@ -10,29 +10,29 @@ Colours are JFIF's Y, Cb, Cr at full resolution. Everything that decoding adds u
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bitstream.container import CODEC_IDS, Header, Reader, write
-from collagecodec.codecs.base import Codec
+from bitstream.container import Header, Reader, write
+from collagecodec.codecs.base import Codec, Progress, whole_picture
 from collagecodec.codecs.dct import entropy, fixed
 from collagecodec.codecs.dct.atoms import cosines
 from collagecodec.codecs.dct.rendering import LEVEL_UNIT, Levels, View, code_of, operator_of
-from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
+from collagecodec.codecs.rate_control import StepParameter
+from collagecodec.errors import FormatError
 from collagecodec.operator.blocks import BlockGrid
 from collagecodec.sampling.colour import ycbcr
-from collagecodec.sampling.request import Image8, Region, Request
+from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.request import Request
 
 if TYPE_CHECKING:
+    from collagecodec.io.sources import Source
     from collagecodec.operator.collage import Collage
 
 STEP_UNIT = LEVEL_UNIT
 """Steps are multiples of 1/16 level, up to 4095."""
-MAX_PIXELS = 2**28
+STEP = StepParameter(STEP_UNIT, low=1, high=2**16 - 1)
 _CODINGS = {"entropy": entropy, "fixed": fixed}
 _CELLS = (8, 16)
 
@@ -46,7 +46,8 @@ class DctCodec(Codec):
     coding: Literal["entropy", "fixed"] = "entropy"
 
     name: ClassVar[str] = "dct"
-    rescales: ClassVar[bool] = True
+    number: ClassVar[int] = 3
+    max_pixels: ClassVar[int] = 2**28
 
     def __post_init__(self) -> None:
         """ValueError for a setting out of range."""
@@ -57,49 +58,49 @@ class DctCodec(Codec):
         if not 1 <= round(self.step * STEP_UNIT) < 2**16:
             raise ValueError(f"a step is 1/16 to 4095 levels, not {self.step}")
 
-    def encode(self, image: Image8) -> bytes:
-        """See `Codec.encode`; grey (H, W) and RGB (H, W, 3)."""
-        planes = _planes(image)
-        grid = BlockGrid(planes.shape[0], planes.shape[1], self.cell)
+    @property
+    def rate_parameter(self) -> StepParameter:
+        """The quantiser step, in both codings."""
+        return STEP
+
+    def encode_source(
+        self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
+    ) -> bytes:
+        """See `Codec.encode_source`."""
+        planes = ycbcr(whole_picture(source))
+        grid = BlockGrid(source.height, source.width, self.cell)
         blocks = grid.split(planes)
         atoms = cosines(self.cell).reshape(self.cell**2, -1)
         coefficients = blocks.reshape(*blocks.shape[:2], -1) @ atoms.T
-        units = round(self.step * STEP_UNIT)
-        payload = _CODINGS[self.coding].pack(coefficients * STEP_UNIT, units, grid.columns)
-        header = Header(
-            codec=CODEC_IDS[self.name],
-            width=image.shape[1],
-            height=image.shape[0],
-            channels=planes.shape[2],
-            params=bytes((self.cell, list(_CODINGS).index(self.coding))) + units.to_bytes(2, "little"),
-        )
-        return write(header, [payload])
+        step_code = round(self.step * STEP_UNIT)
+        payload = _CODINGS[self.coding].pack(coefficients * STEP_UNIT, step_code, grid.columns)
+        params = bytes((self.cell, list(_CODINGS).index(self.coding))) + step_code.to_bytes(2, "little")
+        return write(self.header_for(source, params), [payload], metadata)
 
-    def decode(
-        self,
-        data: bytes,
-        *,
-        scale: float = 1,
-        size: tuple[int, int] | None = None,
-        region: Region | None = None,
-    ) -> Image8:
-        """See `Codec.decode`; only the blocks of the region are rendered, at the size that is asked for.
+    @classmethod
+    def open(
+        cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
+    ) -> Rendering:
+        """See `Codec.open`; only the blocks of the region are rendered, at the size that is asked for.
 
         Multiples of 1/cell up to 1 are natural scales; others are resampled from the next larger one, or from 1.
         """
-        reader = Reader(data)
-        view = View.of(_grid(reader.header), Request(Fraction(scale).limit_denominator(4096), size, region))
-        return view.pixels(_levels(reader))
+        view = View.of(_grid(reader.header), request)
+        return view.rendering(reader.header.channels, lambda: _levels(reader))
 
     @classmethod
-    def collages(cls, data: bytes) -> tuple[Collage, ...]:
+    def collages(cls, reader: Reader) -> tuple[Collage, ...]:
         """See `Codec.collages`; one map for the picture with its overhanging blocks, in levels around 0."""
         from collagecodec.operator.collage import Collage
 
-        reader = Reader(data)
         grid, channels = _grid(reader.header), reader.header.channels
         operator = operator_of(grid.size, grid.rows, grid.columns, channels)
         return (Collage("Y" if channels == 1 else "YCbCr", operator, code_of(_levels(reader))),)
+
+    @classmethod
+    def step_of(cls, header: Header) -> float:
+        """See `Codec.step_of`."""
+        return _params(header)[2] / STEP_UNIT
 
 
 def _grid(header: Header) -> BlockGrid:
@@ -116,24 +117,10 @@ def _levels(reader: Reader) -> Levels:
 
 
 def _params(header: Header) -> tuple[int, entropy.Coding, int]:
-    if header.width * header.height > MAX_PIXELS:
-        raise LimitError(f"dct holds whole pictures, up to {MAX_PIXELS} pixels: cut the picture")
-    fits = len(header.params) == 4 and header.channels in (1, 3) and header.tile_count == 1
-    if header.codec != CODEC_IDS["dct"] or not fits:
-        raise FormatError("this is not a picture of the codec 'dct', or its header is damaged")
-    cell, number, units = header.params[0], header.params[1], int.from_bytes(header.params[2:], "little")
-    if cell not in _CELLS or number >= len(_CODINGS) or units < 1:
-        raise FormatError(f"cells of {cell}, coding {number}, step {units}: the header is damaged")
-    return cell, list(_CODINGS.values())[number], units
-
-
-def _planes(image: Image8) -> NDArray[np.float64]:
-    """Grey or Y, Cb, Cr levels centred on 0: (H, W, 1 or 3)."""
-    grey, colour = image.ndim == 2, image.ndim == 3 and image.shape[2] == 3
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise LimitError(f"dct holds whole pictures, up to {MAX_PIXELS} pixels: cut the picture")
-    if image.dtype != np.uint8 or image.size == 0 or not (grey or colour):
-        raise UnsupportedImageError(
-            f"dct stores grey (H, W) and RGB (H, W, 3) pictures of uint8, not {image.dtype} of {image.shape}"
-        )
-    return ycbcr(image)
+    """Cell in pixels, coding and step code of a file; FormatError."""
+    if len(header.params) != 4 or header.tile_count != 1:
+        raise FormatError("the header does not belong to a picture of the codec 'dct': it is damaged")
+    cell, number, step_code = header.params[0], header.params[1], int.from_bytes(header.params[2:], "little")
+    if cell not in _CELLS or number >= len(_CODINGS) or step_code < 1:
+        raise FormatError(f"cells of {cell}, coding {number}, step {step_code}: the header is damaged")
+    return cell, list(_CODINGS.values())[number], step_code

@@ -6,7 +6,7 @@ Sizes in between, and enlargements, are resampled in whole numbers (`collage.res
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,6 +21,7 @@ from collagecodec.operator.geometry import Geometry
 from collagecodec.operator.operator import Operator
 from collagecodec.sampling.bands import Band, resampled
 from collagecodec.sampling.colour import PLANE_UNIT, pixels_of
+from collagecodec.sampling.rendering import Rendering
 from collagecodec.sampling.request import Image8, Request
 from collagecodec.sampling.resample import Axis
 from collagecodec.sampling.scales import cover, natural_cell
@@ -68,10 +69,14 @@ class View:
         horizontal, columns = cover(x, w, width, n, grid.size, grid.columns)
         return cls(grid, n, vertical, horizontal, rows, columns)
 
-    def pixels(self, levels: Levels) -> Image8:
-        """Pixels, (H, W) or (H, W, 3), of the picture's coefficients (blocks, 1 or 3, V) in 1/16 level."""
-        bands = resampled(self._bands(levels), self.vertical, self.horizontal)
-        return np.concatenate([pixels_of(band) for band in bands])
+    def rendering(self, channels: int, levels: Callable[[], Levels]) -> Rendering:
+        """The picture of coefficients (blocks, 1 or 3, V) in 1/16 level, which `levels` returns when needed."""
+
+        def bands() -> Iterator[Image8]:
+            for band in resampled(self._bands(levels()), self.vertical, self.horizontal):
+                yield pixels_of(band)
+
+        return Rendering(self.horizontal.count, self.vertical.count, channels, bands())
 
     def _bands(self, levels: Levels) -> Iterator[Band]:
         """Planes of the view's blocks in whole 1/16 levels around 0, float32 (channels, h, w), top to bottom."""

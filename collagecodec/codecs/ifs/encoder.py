@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from math import log10
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,13 @@ from PIL import Image
 
 from collagecodec.codecs.base import Progress
 from collagecodec.codecs.ifs import code
+from collagecodec.codecs.ifs.format import BINARY, INVERTED
+from collagecodec.codecs.ifs.settings import IfsSettings
 from collagecodec.errors import CollageError, UnsupportedImageError
 from collagecodec.fractals import chaos_game
 from collagecodec.fractals.chaos_game import KERNELS, Frame, Game, gathered, hits
 from collagecodec.fractals.ifs import IFS
 from collagecodec.sampling.request import Image8
-
-if TYPE_CHECKING:
-    from collagecodec.codecs.ifs.codec import IfsCodec
 
 Floats = NDArray[np.float64]
 DENSITY = 96
@@ -51,11 +49,12 @@ def shape_of(grey: Image8) -> tuple[Image8, int]:
             "the picture is empty: nothing stands out from its ground, so that there is nothing to fit; give "
             "a picture with a light shape on dark ground or the reverse, or binarise it at a lower threshold"
         )
-    return levels, int(bool(np.isin(grey, (0, 255)).all())) | inverted << 1
+    binary = bool(np.isin(grey, (0, 255)).all())
+    return levels, BINARY * binary | INVERTED * inverted
 
 
 def learn(
-    grey: Image8, codec: IfsCodec, progress: Progress | None = None, watch: Watch | None = None,
+    grey: Image8, settings: IfsSettings, progress: Progress | None = None, watch: Watch | None = None,
     told: Callable[[str], None] | None = None,
 ) -> tuple[Game, int]:  # fmt: skip
     """Fit an IFS to a grey picture (H, W) and return what is to be played, and the flags.
@@ -71,10 +70,11 @@ def learn(
         if watch is not None:
             watch(step, steps, ifs, error)
 
-    fitted = _by_points if codec.method == "points" else _by_distance
-    ifs = fitted(levels, codec, seen, told)
-    bits = codec.bits or min(max(int(np.ceil(np.log2(max(grey.shape)))) + 1, 6), 9)
-    return replace(settled(ifs, levels, flags, bits, codec.seed, codec.refine, progress), fine=codec.fine), flags
+    fitted = _by_points if settings.method == "points" else _by_distance
+    ifs = fitted(levels, settings, seen, told)
+    bits = settings.bits or min(max(int(np.ceil(np.log2(max(grey.shape)))) + 1, 6), 9)
+    game = settled(ifs, levels, flags, bits, settings.seed, settings.refine, progress)
+    return replace(game, fine=settings.fine), flags
 
 
 def reduced(levels: Image8, side: int) -> Image8:
@@ -86,14 +86,14 @@ def reduced(levels: Image8, side: int) -> Image8:
     return np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BOX))
 
 
-def _by_points(levels: Image8, codec: IfsCodec, seen: Watch, told: Callable[[str], None] | None) -> IFS:
+def _by_points(levels: Image8, settings: IfsSettings, seen: Watch, told: Callable[[str], None] | None) -> IFS:
     from collagecodec.fractals.learning.config import FitConfig
     from collagecodec.fractals.learning.fitting import Restart, Step, fit
 
-    target = (reduced(levels, codec.side) / 255).astype(np.float32)
+    target = (reduced(levels, settings.side) / 255).astype(np.float32)
     # As many points for a pixel as the paper has: 300 for 32 x 32.
     points = int(np.clip(round(300 * target.size / 1024), 60, 2000))
-    config = FitConfig(maps=codec.maps, steps=codec.steps, points=points, seed=codec.seed)
+    config = FitConfig(maps=settings.maps, steps=settings.steps, points=points, seed=settings.seed)
 
     def stepped(step: Step) -> None:
         def ifs() -> IFS:
@@ -109,22 +109,22 @@ def _by_points(levels: Image8, codec: IfsCodec, seen: Watch, told: Callable[[str
     fitted = fit(target[None], config, on_step=stepped, on_restart=restarted)
     if fitted.diverged[0]:
         raise DivergedError(
-            f"the fit diverged with the seeds {codec.seed} .. {codec.seed + config.restarts}: choose another seed"
+            f"the fit diverged with the seeds {config.seed} .. {config.seed + config.restarts}: choose another seed"
         )
     return fitted.ifs(0)
 
 
-def _by_distance(levels: Image8, codec: IfsCodec, seen: Watch, told: Callable[[str], None] | None) -> IFS:
+def _by_distance(levels: Image8, settings: IfsSettings, seen: Watch, told: Callable[[str], None] | None) -> IFS:
     from collagecodec.fractals.distance_fields.fitting import Fit, Settings, fit
     from collagecodec.fractals.distance_fields.target import Target
 
     target = Target(levels >= 128)
 
     def stepped(step: int, loss: float, one: Fit) -> None:
-        seen(step, codec.steps, lambda: one.system().ifs(*levels.shape), loss / 4)
+        seen(step, settings.steps, lambda: one.system().ifs(*levels.shape), loss / 4)
 
-    settings = Settings(maps=codec.maps, steps=codec.steps, seed=codec.seed)
-    return fit(target, settings, watch=stepped, told=told).ifs(*levels.shape)
+    plan = Settings(maps=settings.maps, steps=settings.steps, seed=settings.seed)
+    return fit(target, plan, watch=stepped, told=told).ifs(*levels.shape)
 
 
 def settled(
@@ -162,14 +162,16 @@ def _apart(pixels: Image8, wanted: Floats, flags: int) -> float:
 
     Counting wrong pixels instead would make black the best likeness of anything thin.
     """
-    if not flags & 1:
+    if not flags & BINARY:
         return float(np.square(pixels - wanted).mean())
     here, there = pixels >= 128, wanted >= 128
     return 255**2 * float((here ^ there).sum() / (here | there).sum())
 
 
 def _shown(error: float, flags: int) -> str:
-    return f"IoU {1 - error / 255**2:.3f}" if flags & 1 else f"{10 * log10(255**2 / max(error, 1e-9)):.2f} dB"
+    return (
+        f"IoU {1 - error / 255**2:.3f}" if flags & BINARY else f"{10 * log10(255**2 / max(error, 1e-9)):.2f} dB"
+    )
 
 
 def _drawn_best(

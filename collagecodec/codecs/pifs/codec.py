@@ -12,15 +12,16 @@ cells of a tile lie inside it. Decoding is in whole numbers throughout.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import CODEC_IDS, Header, write
-from collagecodec.codecs.base import Codec, Progress
+from bitstream.container import Header, Reader, write
+from collagecodec.codecs.base import Codec, Progress, whole_picture
 from collagecodec.codecs.pifs import entropy, fixed
 from collagecodec.codecs.pifs.decoder import Picture
 from collagecodec.codecs.pifs.encoder.plane import Effort, encode_plane, searches
@@ -38,12 +39,16 @@ from collagecodec.codecs.pifs.format import (
 )
 from collagecodec.codecs.pifs.layout import PartitionParams
 from collagecodec.codecs.pifs.tree import MEAN_UNIT, Means, Tree, cells
-from collagecodec.errors import LimitError, UnsupportedImageError
+from collagecodec.codecs.rate_control import StepParameter
 from collagecodec.sampling.colour import ycbcr
-from collagecodec.sampling.request import Image8, Region, Request
+from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.request import Request
 
 if TYPE_CHECKING:
+    from collagecodec.io.sources import Source
     from collagecodec.operator.collage import Collage
+
+STEP = StepParameter(MEAN_UNIT, low=1, high=2**16 - 1)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,9 @@ class PifsCodec(Codec):
     tile_size: int = 1024
 
     name: ClassVar[str] = "pifs"
-    rescales: ClassVar[bool] = True
+    number: ClassVar[int] = 4
+    max_pixels: ClassVar[int] = MAX_PIXELS
+    refused_options: ClassVar[Mapping[str, str]] = MappingProxyType({"fast": Codec.refused_options["fast"]})
 
     def __post_init__(self) -> None:
         """ValueError for a setting out of range."""
@@ -105,14 +112,17 @@ class PifsCodec(Codec):
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is {low} to {high}, not {getattr(self, name)}")
 
-    def encode(self, image: Image8) -> bytes:
-        """See `Codec.encode`; grey (H, W) and RGB (H, W, 3)."""
-        return self.encode_with(image, None)
+    @property
+    def rate_parameter(self) -> StepParameter | None:
+        """The quantiser step; None in fixed widths, where the sizes of the cells decide the rate."""
+        return STEP if self.coding == "entropy" else None
 
-    def encode_with(self, image: Image8, progress: Progress | None) -> bytes:
-        """See `Codec.encode_with`: told after every search."""
-        planes = _planes(image)
-        header = self._header(image.shape[0], image.shape[1], planes.shape[2])
+    def encode_source(
+        self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
+    ) -> bytes:
+        """See `Codec.encode_source`; `progress` is called after every search."""
+        planes = ycbcr(whole_picture(source))
+        header = self._header(source)
         params = Params.read(header)
         layouts = [plane_layouts(header, params, tile) for tile in range(header.tile_count)]
         effort = Effort(self.search, self.passes)
@@ -129,22 +139,21 @@ class PifsCodec(Codec):
         payloads, iterations = [], 1
         for tile, own in enumerate(layouts):
             x, y, w, h = header.tile_box(tile)
+            parts = _parts(planes[y : y + h, x : x + w], self.chroma)
             trees = [
                 encode_plane(plane, layout, means, effort, tick)
-                for plane, layout, means in zip(
-                    _parts(planes[y : y + h, x : x + w], self.chroma), own, stored, strict=True
-                )
+                for plane, layout, means in zip(parts, own, stored, strict=True)
             ]
             payloads.append(self._pack(trees))
             iterations = max(iterations, *_applications(trees, stored))
         final = replace(params, iterations=iterations)
-        return write(replace(header, params=final.pack()), payloads)
+        return write(replace(header, params=final.pack()), payloads, metadata)
 
     def _pack(self, trees: list[Tree]) -> bytes:
         return fixed.pack(trees, self.mean_bits) if self.coding == "fixed" else entropy.pack(trees)
 
-    def _header(self, height: int, width: int, channels: int) -> Header:
-        # A size that cuts no cell, neither of luma nor of chroma.
+    def _header(self, source: Source) -> Header:
+        # A tile size that cuts no cell, neither of luma nor of chroma.
         cell = self.largest * self.chroma
         tile = self.tile_size // cell * cell
         partition = PartitionParams(
@@ -152,46 +161,41 @@ class PifsCodec(Codec):
         )
         fixed = self.mean_bits if self.coding == "fixed" else 0
         params = Params(partition, self.chroma, round(self.step * MEAN_UNIT), fixed, 1)
-        return Header(
-            codec=CODEC_IDS[self.name],
-            width=width,
-            height=height,
-            channels=channels,
-            tile_size=tile if max(height, width) > tile else 0,
-            params=params.pack(),
-        )
+        tiled = max(source.height, source.width) > tile
+        return self.header_for(source, params.pack(), tile_size=tile if tiled else 0)
 
-    def decode(
-        self,
-        data: bytes,
-        *,
-        scale: float = 1,
-        size: tuple[int, int] | None = None,
-        region: Region | None = None,
-    ) -> Image8:
-        """See `Codec.decode`; only the tiles of the region are decoded.
+    @classmethod
+    def open(
+        cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
+    ) -> Rendering:
+        """See `Codec.open`; only the tiles of the region are decoded.
 
         Up to 4 (of large tiles 2), the multiples of 1 / gcd(smallest, domain_step / 2) are natural scales, at
         which range cells and domain cells are that much larger; others are resampled from the next larger one.
         """
-        return Picture(data).pixels(Request(Fraction(scale).limit_denominator(4096), size, region))
+        return Picture(reader, tolerate_damage).rendering(request)
 
     @classmethod
-    def collages(cls, data: bytes) -> tuple[Collage, ...]:
+    def collages(cls, reader: Reader) -> tuple[Collage, ...]:
         """See `Codec.collages`: for every tile its planes, in levels around 0, padded to whole range cells.
 
         Cells are single samples: those of a range cell share a, b and the isometry, and their domain cells of
         2x2 samples lie as the parts of its domain cell do. b is what the fixed point makes of the stored mean.
         """
-        from collagecodec.codecs.pifs.decoder import collage_of
+        from collagecodec.codecs.pifs.view import collage_of
 
-        picture = Picture(data)
-        found = []
-        for tile in range(picture.header.tile_count):
-            for number, tree in enumerate(picture.trees(tile)):
-                name = "Y" if number == 0 else ("Cb", "Cr")[number - 1]
-                found.append(collage_of(name, tree, plane_means(picture.params, 3)[number]))
-        return tuple(found)
+        picture = Picture(reader)
+        return tuple(
+            collage_of(("Y", "Cb", "Cr")[number], tree, plane_means(picture.params, 3)[number])
+            for tile in range(picture.header.tile_count)
+            for number, tree in enumerate(picture.trees(tile))
+        )
+
+    @classmethod
+    def step_of(cls, header: Header) -> float | None:
+        """See `Codec.step_of`; None in fixed widths."""
+        params = Params.read(header)
+        return None if params.mean_bits else params.step_code / MEAN_UNIT
 
 
 def _applications(trees: list[Tree], stored: list[Means]) -> list[int]:
@@ -200,19 +204,6 @@ def _applications(trees: list[Tree], stored: list[Means]) -> list[int]:
     return [
         Map.of(tree.layout, cells(tree, means), tree.layout.partition.unit).settle()[1] for tree, means in pairs
     ]
-
-
-def _planes(image: Image8) -> NDArray[np.float64]:
-    """Grey or Y, Cb, Cr levels around 0: (H, W, 1 or 3)."""
-    grey, colour = image.ndim == 2, image.ndim == 3 and image.shape[2] == 3
-    if image.dtype != np.uint8 or image.size == 0 or not (grey or colour):
-        raise UnsupportedImageError(
-            f"pifs stores grey (H, W) and RGB (H, W, 3) pictures of uint8, not {image.dtype} of {image.shape}: "
-            "convert it, or use the codec 'collage'"
-        )
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise LimitError(f"pifs holds up to {MAX_PIXELS} pixels: cut the picture")
-    return ycbcr(image)
 
 
 def _parts(planes: NDArray[np.float64], chroma: int) -> list[NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""From a `pifs` file to pixels at the size that was asked for, and to the operator's terms."""
+"""From a `pifs` file to pixels at the size that was asked for."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from bitstream.errors import DamagedTileError, FormatError
 from collagecodec.codecs.pifs import entropy, fixed
 from collagecodec.codecs.pifs.fixed_point import Map, Samples
 from collagecodec.codecs.pifs.format import Params, plane_layouts, plane_means, tile_sides
-from collagecodec.codecs.pifs.tree import A_UNIT, MEAN_UNIT, Means, Tree, cells
-from collagecodec.operator.code import Code
-from collagecodec.operator.collage import Collage
-from collagecodec.operator.geometry import ALL_ISOMETRIES, Geometry, domain_grid
-from collagecodec.operator.operator import Operator
+from collagecodec.codecs.pifs.tree import Means, Tree, cells
 from collagecodec.sampling.bands import Band, resampled
 from collagecodec.sampling.colour import pixels_of
-from collagecodec.sampling.request import Image8, Request
+from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.request import Request
 from collagecodec.sampling.resample import Axis
 from collagecodec.sampling.scales import cover, natural_cell
 
@@ -28,11 +25,14 @@ FINEST_SAMPLES = 2**24
 
 
 class Picture:
-    """A file whose header has been checked; FormatError, LimitError."""
+    """A file whose header has been checked; FormatError for parameters out of range.
 
-    def __init__(self, data: bytes) -> None:
-        self.reader = Reader(data)
-        self.header = self.reader.header
+    With `tolerate_damage` an unreadable tile comes out mid-grey and is listed in `damaged`.
+    """
+
+    def __init__(self, reader: Reader, tolerate_damage: bool = False) -> None:
+        self.reader, self.header, self.tolerate_damage = reader, reader.header, tolerate_damage
+        self.damaged: list[int] = []
         self.params = Params.read(self.header)
         height, width = tile_sides(self.header)
         self.finest = next(n for n in (4, 2, 1) if height * width * n * n <= FINEST_SAMPLES)
@@ -48,15 +48,15 @@ class Picture:
         except FormatError as error:
             raise DamagedTileError(tile, str(error)) from error
 
-    def pixels(self, request: Request) -> Image8:
-        """Pixels of a request, (H, W) or (H, W, 3); ValueError, LimitError, DamagedTileError."""
+    def rendering(self, request: Request) -> Rendering:
+        """The rendering of a request; ValueError, LimitError, and while it is iterated over DamagedTileError."""
         header, unit = self.header, self.params.partition.unit
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
         n = natural_cell(unit, self.finest * unit, (w, h), (width, height))
         vertical, rows = cover(y, h, height, n, unit, -(-header.height // unit))
         horizontal, columns = cover(x, w, width, n, unit, -(-header.width // unit))
         bands = resampled(self._bands(n, rows, columns), vertical, horizontal)
-        return np.concatenate([pixels_of(band) for band in bands])
+        return Rendering(width, height, header.channels, map(pixels_of, bands), self.damaged)
 
     def _bands(self, n: int, rows: slice, columns: slice) -> Iterator[Band]:
         """Planes of some units of n samples, in 1/16 level, float32 (C, h, w), a row of tiles at a time."""
@@ -73,7 +73,7 @@ class Picture:
                 first = row * header.tile_size // unit, column * header.tile_size // unit
                 down = slice((top - first[0]) * n, (bottom - first[0]) * n)
                 across = slice((left - first[1]) * n, (right - first[1]) * n)
-                planes = self._tile(row * header.tiles_across + column, n)
+                planes = self._tile_or_grey(row * header.tiles_across + column, n)
                 place = slice((left - columns.start) * n, (right - columns.start) * n)
                 band[:, :, place] = planes[:, down, across]
             yield band
@@ -83,6 +83,18 @@ class Picture:
         unit, side = self.params.partition.unit, self.header.tile_size or length
         first, last = number * side // unit, -(-min((number + 1) * side, length) // unit)
         return max(first, wanted.start), min(last, wanted.stop)
+
+    def _tile_or_grey(self, tile: int, n: int) -> Band:
+        """Planes of a tile as `_tile`; zeros for an unreadable one, if that is tolerated."""
+        try:
+            return self._tile(tile, n)
+        except DamagedTileError:
+            if not self.tolerate_damage:
+                raise
+        self.damaged.append(tile)
+        unit = self.params.partition.unit
+        _, _, width, height = self.header.tile_box(tile)
+        return np.zeros((self.header.channels, -(-height // unit) * n, -(-width // unit) * n), np.float32)
 
     def _tile(self, tile: int, n: int) -> Band:
         """Planes of a tile in 1/16 level, at n samples a unit, in whole units: float32 (C, h, w)."""
@@ -109,37 +121,3 @@ def _enlarged(plane: NDArray[np.float32], factor: int, height: int, width: int) 
         # Resampled across and turned, twice.
         plane = axis.apply(np.ascontiguousarray(plane.T)[None], 0, side)[0]
     return plane
-
-
-def collage_of(name: str, tree: Tree, means: Means) -> Collage:
-    """A plane in the terms of the operator, with range cells of one sample: float64 levels around 0."""
-    layout = tree.layout
-    height, width = (side + side % 2 for side in layout.padded)
-    found = cells(tree, means)
-    groups = Map.of(layout, found, layout.partition.unit)
-    z = groups.settle()[0]
-    geometry = Geometry(
-        height, width, 1, corners=domain_grid(height, width, 2, 2), pool=2, isometries=ALL_ISOMETRIES
-    )
-    index, a = np.zeros((height, width), np.int64), np.zeros((height, width))
-    b = np.zeros((height, width))
-    b[: z.shape[0], : z.shape[1]] = groups.flat
-    for part, group in zip(groups.parts, [one for one in found if one.a.any()], strict=True):
-        y, x = np.divmod(part.target, z.shape[1])
-        row, column = np.divmod(part.source, z.shape[1] // 2)
-        turn = group.isometry[group.a != 0][:, None]
-        index[y, x] = turn * geometry.domains + row * (width // 2) + column
-        a[y, x] = part.a / A_UNIT
-        small = (z[2 * row, 2 * column] + z[2 * row + 1, 2 * column] + z[2 * row, 2 * column + 1]).astype(
-            np.int64
-        )
-        small += z[2 * row + 1, 2 * column + 1]
-        b[y, x] = part.mean - part.a / A_UNIT * small.mean(1, keepdims=True) / 4
-    terms = (1, 1, height * width, 1)
-    code = Code(
-        a.reshape(terms),
-        np.zeros((1, 1, height * width, 0)),
-        (b / MEAN_UNIT).reshape(terms[:3]),
-        index.reshape(terms),
-    )
-    return Collage(name, Operator(geometry), code)

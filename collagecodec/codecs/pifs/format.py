@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from bitstream.container import CODEC_IDS, Header
-from bitstream.errors import FormatError, LimitError
+from bitstream.container import Header
+from bitstream.errors import FormatError
 from collagecodec.codecs.pifs.fixed_point import MAX_ITERATIONS
 from collagecodec.codecs.pifs.layout import Layout, PartitionParams
 from collagecodec.codecs.pifs.tree import Means
@@ -24,8 +24,8 @@ REDUCTIONS = (1, 2, 4)
 class Params:
     """What the header says of the codes.
 
-    chroma      1, 2, 4: how much less the resolution of colour differences is
-    units       quantiser step in 1/16 level, 1 .. 65535
+    chroma      1, 2, 4: by how much the resolution of colour differences is reduced
+    step_code   quantiser step in 1/16 level, 1 .. 65535
     mean_bits   bits of a mean in fixed widths, 1 .. 8; 0: entropy coded
     iterations  how often the maps are applied, 1 .. 64
     """
@@ -47,11 +47,7 @@ class Params:
 
     @classmethod
     def read(cls, header: Header) -> Params:
-        """The parameters of a header; FormatError if it is not of this codec, LimitError if it is too large."""
-        if header.codec != CODEC_IDS["pifs"] or header.channels not in (1, 3):
-            raise FormatError("this is not a picture of the codec 'pifs', or its header is damaged")
-        if header.width * header.height > MAX_PIXELS:
-            raise LimitError(f"pifs holds up to {MAX_PIXELS} pixels: the header asks for more")
+        """The parameters of a header; FormatError if they are out of range."""
         if len(header.params) != _LAYOUT.size:
             raise FormatError("the parameters of 'pifs' have another length: the header is damaged")
         flags, largest, smallest, domain, step, window, bits, iterations, reserved, step_code = _LAYOUT.unpack(

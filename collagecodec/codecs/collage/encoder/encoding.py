@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitstream import varint
-from bitstream.container import CODEC_IDS, Header, write_to
+from bitstream.container import Header, write_to
 from bitstream.entropy import encode as encode_symbols
 from collagecodec.codecs.collage.alpha import pack_alpha
 from collagecodec.codecs.collage.decoder import Layout
 from collagecodec.codecs.collage.encoder.analysis import EncoderModel, Part, Patch, patches
+from collagecodec.codecs.collage.encoder.window import Window
 from collagecodec.codecs.collage.model import DecoderModel
 from collagecodec.codecs.collage.quantiser import CODE_UNIT, multipliers, rate_index_of
 from collagecodec.errors import MissingLibraryError
@@ -24,6 +25,7 @@ from collagecodec.sampling.threads import single_threaded_libraries
 
 if TYPE_CHECKING:
     from collagecodec.codecs.collage.encoder.refinement import Refiner
+    from collagecodec.io.sources import Source
 
 TILE = 1024
 """Side of a tile in pixels."""
@@ -38,31 +40,9 @@ CACHED_PIXELS = 2**24
 Progress = Callable[[float], None]
 
 
-@dataclass(frozen=True)
-class Window:
-    """A tile and the cells around it: what a refinement sees."""
-
-    codes: NDArray[np.float32]
-    """Before rounding, (R, S, C); only those in `own` are to be changed."""
-    own: tuple[slice, slice]
-    target: NDArray[np.float32]
-    """The picture below the window as luma and chroma centred on 0, (h, w, 3), h <= n (R - 1), w <= n (S - 1)."""
-
-
-class Source(Protocol):
-    """The part of `collagecodec.io.Source` that encoding uses."""
-
-    @property
-    def width(self) -> int: ...  # noqa: D102
-    @property
-    def height(self) -> int: ...  # noqa: D102
-    @property
-    def channels(self) -> int: ...  # noqa: D102
-    @property
-    def metadata(self) -> Mapping[str, bytes]: ...  # noqa: D102
-
-    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Rows start .. stop - 1, (h, width, channels)."""
+def tile_size_of(source: Source) -> int:
+    """Side of the tiles of a picture in pixels; 0 where one tile holds it all."""
+    return TILE if max(source.width, source.height) > TILE else 0
 
 
 class PictureEncoder:
@@ -73,20 +53,10 @@ class PictureEncoder:
     """
 
     def __init__(
-        self, source: Source, model: EncoderModel, effort: int, progress: Progress | None = None
+        self, source: Source, header: Header, model: EncoderModel, effort: int, progress: Progress | None = None
     ) -> None:
-        self.source, self.model, self.effort = source, model, effort
+        self.source, self.header, self.model, self.effort = source, header, model, effort
         self.progress = progress or (lambda _: None)
-        tiled = max(source.width, source.height) > TILE
-        self.header = Header(
-            codec=CODEC_IDS["collage"],
-            width=source.width,
-            height=source.height,
-            channels=source.channels,
-            tile_size=TILE if tiled else 0,
-            fingerprint=bytes.fromhex(model.decoder.fingerprint),
-            params=b"\0\0",
-        )
         self.layout = Layout(self.header, model.decoder.dictionary.cell)
         self.keep = source.width * source.height <= CACHED_PIXELS
         self._kept: list[Patch] = []
@@ -151,7 +121,7 @@ class PictureEncoder:
 
     def encode(self, step_code: int, metadata: Mapping[str, bytes]) -> bytes:
         """The whole file at a stored step."""
-        header = Header(**{**self.header.__dict__, "params": step_code.to_bytes(2, "little")})
+        header = replace(self.header, params=step_code.to_bytes(2, "little"))
         stream = io.BytesIO()
         with single_threaded_libraries():
             write_to(stream, header, self.tiles(step_code), metadata)

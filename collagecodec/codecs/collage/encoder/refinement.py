@@ -1,9 +1,9 @@
-"""Refinement: the codes of one picture, improved by descent on its own rate and distortion (effort 2 and above).
+"""Refinement: lowers rate and distortion of a picture by changing its codes (effort 2 and above).
 
-First the codes are moved as real numbers while their rounding is annealed from random to certain: stochastic
-Gumbel annealing (Yang, Bamler & Mandt 2020, "Improving Inference for Neural Image Compression", section 3.2).
-Then, rounded, they are changed one step at a time where that is estimated to lower J, as rate-distortion
-optimised quantisation does. Decoders are not concerned.
+First, gradient descent moves the codes as real numbers while their rounding is annealed from random to
+certain: stochastic Gumbel annealing (Yang, Bamler & Mandt 2020, "Improving Inference for Neural Image
+Compression", section 3.2). Then single rounded codes change by a quantiser step where this is estimated to
+lower J, as in rate-distortion optimised quantisation. Decoders need no change.
 """
 
 from __future__ import annotations
@@ -15,34 +15,38 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collagecodec.codecs.collage.encoder.encoding import Window
 from collagecodec.codecs.collage.encoder.objective import Objective, Rate, Region
+from collagecodec.codecs.collage.encoder.window import Window
 from collagecodec.codecs.collage.model import DecoderModel
 
 SHARE = 0.5
-"""Share of the proposed changes that a round makes: changes of neighbours do not know of each other."""
+"""Share of the proposed changes that a round applies: each is estimated as if its neighbours did not change."""
 LEAST_GAIN = 0.02
-"""Bits that a change must be worth."""
+"""Smallest decrease of J, in bits, for which a change is proposed."""
 HOT, COLD = 0.5, 0.1
 """First and last temperature of the annealing."""
 PACE, PACE_UPDATES = 0.02, 60
-"""Learning rate (quantiser steps an update) of an annealing of so many updates; it falls with their root."""
+"""Learning rate (quantiser steps per update) for up to 60 updates; more updates divide it by the square root
+of their ratio to 60."""
 EDGE = 1e-4
-"""Distance from whole numbers at which the annealing's logits are cut off."""
+"""Distance from integers at which the logits of the annealing are clipped."""
 
 Progress = Callable[[float], None]
 
 
 class Refiner:
-    """Refines windows of one picture at one stored step. `active` (C,) says which channels are coded."""
+    """Refines windows of a picture at a step code. `active` (C,) says which channels are coded."""
 
     def __init__(self, decoder: DecoderModel, step_code: int, active: NDArray[np.bool_]) -> None:
         self.objective = Objective(decoder, step_code, active)
         self.curvature = self.objective.curvature()
 
     def refine(self, window: Window, updates: int, rounds: int, progress: Progress) -> NDArray[np.int32]:
-        """The window's own codes, whole, after `updates` of annealing and `rounds` of single changes:
-        (r, s, C) int32. Never worse in J than the codes that came in, rounded."""
+        """Return integer codes (r, s, C) int32 of the tile after annealing and rounds of single changes.
+
+        `updates` and `rounds` are the numbers of both, and `progress` receives the share that is done. J of
+        the result is never above J of the rounded input.
+        """
         codes = torch.from_numpy(window.codes).permute(2, 0, 1)[None].contiguous()
         target = torch.from_numpy(np.ascontiguousarray(window.target)).permute(2, 0, 1)[None]
         region = Region((slice(None), slice(None), *window.own), target)
@@ -71,7 +75,7 @@ class Refiner:
         draw: torch.Generator,
         progress: Progress,
     ) -> Tensor:
-        """The region's own codes, moved from `start` and rounded; the other codes stay as they are."""
+        """Return the tile's codes after annealing from `start`, rounded; the codes around it do not change."""
         moving = (start * self.objective.active).requires_grad_()
         rate = PACE * min(1.0, (PACE_UPDATES / updates) ** 0.5)
         optimiser = torch.optim.Adam([moving], lr=rate)
@@ -87,10 +91,10 @@ class Refiner:
         return torch.round(moving.detach())
 
     def _proposal(self, codes: Tensor, region: Region) -> tuple[float, Tensor]:
-        """J of whole codes and the change, -1, 0 or +1, that is proposed for each of the region's own.
+        """Return J of integer codes and the proposed change, -1, 0 or +1, of every code of the tile.
 
-        The estimate of a change has four parts: the symbol's own bits, exactly; those of the symbols whose
-        tables and predictions depend on it, to first order; the error, to first order; the curvature.
+        The estimate of a change has four terms: the bits of the symbol, exactly; the bits of the symbols whose
+        tables and predictions depend on it, to first order; the error, to first order; and its curvature.
         """
         error, by_error = self.objective.distortion(codes, region.target)
         rate = Rate(self.objective, codes[region.own])
@@ -105,9 +109,10 @@ class Refiner:
 
 
 def soft_rounded(values: Tensor, temperature: float, draw: torch.Generator) -> Tensor:
-    """Values drawn between the whole numbers below and above, ever nearer to one of them as it gets colder.
+    """Draw a value between the integers below and above each of `values`; low temperatures give near-integers.
 
-    The weights of the two are a Gumbel softmax of -atanh(distance) / temperature (Yang et al., equation 5).
+    The weights of both integers are a Gumbel softmax of -atanh(distance) / temperature (Yang et al.,
+    equation 5).
     """
     below = torch.floor(values.detach())
     share = (values - below).clamp(EDGE, 1 - EDGE)
