@@ -113,8 +113,6 @@ def test_without_a_cache_the_library_is_compiled_in_private(cache: Path, monkeyp
     """It works, nothing is loaded from the cache, and nothing is left behind."""
     cache.mkdir()
     cache.chmod(0o777)
-    planted = cache / f"fractals-{build._key('c++')}.so"
-    planted.write_bytes(b"no library")
     folders, compiled = [], build.compiled
 
     def watched(compiler: str, library: Path) -> Path:
@@ -123,6 +121,8 @@ def test_without_a_cache_the_library_is_compiled_in_private(cache: Path, monkeyp
 
     monkeypatch.setattr(build, "compiled", watched)
     monkeypatch.setattr(build, "_FLAGS", ("-O0", "-std=c++17", "-shared", "-fPIC"))
+    planted = cache / f"fractals-{build._key('c++')}.so"
+    planted.write_bytes(b"no library")
     with pytest.warns(build.UntrustedCacheWarning):
         assert build.load("c++").collage_sample
     ((folder, rights),) = folders

@@ -108,7 +108,7 @@ def fit(
                 )
             if run.diverged_at.all():
                 break
-        result[left], losses[left], seeds[left] = run.parameters, run.losses, config.seed + attempt
+        result[left], losses[left], seeds[left] = run.parameters.detach(), run.losses, config.seed + attempt
         failed = run.diverged_at > 0
         last = attempt == config.restarts
         for target, step in zip(left[failed].tolist(), run.diverged_at[failed].tolist(), strict=True):
@@ -126,35 +126,36 @@ def fit(
 
 
 class _Run:
-    """One attempt at some targets: parameters, Adam's moments, and what has diverged."""
+    """One attempt at some targets: parameters, optimiser, and which targets have diverged."""
 
     def __init__(self, targets: Tensor, config: FitConfig) -> None:
         self.config, self.form = config, FORMS[config.form]
         self.generator = torch.Generator().manual_seed(config.seed)
         begin = initial(config.form, config.maps, self.generator)
-        self.parameters = begin.expand(len(targets), -1, -1).clone()
+        self.parameters = begin.expand(len(targets), -1, -1).clone().requires_grad_()
         self.losses = torch.full((len(targets), config.steps), torch.nan)
         self.diverged_at = torch.zeros(len(targets), dtype=torch.int64)
         self._targets = targets
         self._renderer = Renderer(targets.shape[1], targets.shape[2], config.tau, config.engine)
-        self._moment, self._square = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
+        self._optimiser = torch.optim.Adam([self.parameters], config.learning_rate)
         self._indices: Tensor | None = None
 
     def picture_maps(self) -> tuple[Floats, Floats]:
-        A, b = to_picture(*(part.double() for part in self.form.maps(self.parameters)))
+        A, b = to_picture(*(part.double() for part in self.form.maps(self.parameters.detach())))
         return A.numpy(), b.numpy()
 
     def step(self, number: int) -> None:
         """Take step `number`, counted from 1; targets that have diverged stay where they last were finite."""
         alive = self.diverged_at == 0
         self._add_noise(number)
-        parameters = self.parameters.clone().requires_grad_()
-        A, b = self.form.maps(parameters)
+        before = self.parameters.detach().clone()
+        A, b = self.form.maps(self.parameters)
         losses = self._renderer.errors(A, b, self._drawn(A), self._targets, self.config.clamp).mean(1)
-        (gradient,) = torch.autograd.grad(losses.sum(), parameters)
-        after = self._stepped(gradient, number)
+        (self.parameters.grad,) = torch.autograd.grad(losses.sum(), self.parameters)
+        self._descend(number)
+        after = self.parameters.detach()
         sound = torch.isfinite(losses.detach()) & (after.abs().amax((1, 2)) < EXPLODED)  # False for NaN too
-        self.parameters[alive & sound] = after[alive & sound]
+        after[~(alive & sound)] = before[~(alive & sound)]
         self.losses[alive & sound, number - 1] = losses.detach()[alive & sound]
         self.diverged_at[alive & ~sound] = number
 
@@ -169,20 +170,19 @@ class _Run:
         config = self.config
         if config.noise and number % config.noise_every == 0 and number < config.noise_share * config.steps:
             noise = torch.randn(config.maps, self.form.linear, generator=self.generator) * config.noise
-            self.parameters[..., : self.form.linear] += noise
+            self.parameters.detach()[..., : self.form.linear] += noise
 
-    def _stepped(self, gradient: Tensor, number: int) -> Tensor:
-        """Return the parameters after a step of Adam (Kingma and Ba 2015) along the clipped gradient."""
-        config = self.config
+    def _descend(self, number: int) -> None:
+        """Take a step of Adam along the gradient, clipped for every target."""
+        config, gradient = self.config, self.parameters.grad
+        assert gradient is not None
         if config.clip:
             for part in (gradient[..., : self.form.linear], gradient[..., self.form.linear :]):
                 part *= (config.clip / part.norm(dim=(1, 2), keepdim=True).clamp(min=1e-12)).clamp(max=1)
-        self._moment.lerp_(gradient, 0.1)
-        self._square.lerp_(gradient.square(), 0.001)
-        moment, square = self._moment / (1 - 0.9**number), self._square / (1 - 0.999**number)
         # The rate is halved after each quarter: after the steps 250, 500, 750 of 1000.
-        rate = config.learning_rate * 0.5 ** ((number - 1) // max(1, config.steps // 4))
-        return self.parameters - rate * moment / (square.sqrt() + 1e-8)
+        halvings = (number - 1) // max(1, config.steps // 4)
+        self._optimiser.param_groups[0]["lr"] = config.learning_rate * 0.5**halvings
+        self._optimiser.step()
 
 
 def _checked(targets: NDArray[np.float32]) -> Tensor:
