@@ -1,4 +1,4 @@
-"""The alpha plane of a tile, lossless: rows as differences to the row above or as they are, deflated."""
+"""Lossless coding of the alpha plane of a tile: rows are deflated, plain or as differences to the row above."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAIN, ABOVE = 0, 1
 
 
 def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
-    """(H, W) uint8 to one byte of method and a zlib stream, whichever method is shorter."""
+    """Return a method byte and a zlib stream for a plane (H, W) uint8, by the method that is shorter."""
     above = alpha.copy()
     above[1:] -= alpha[:-1]
     packed = [
@@ -23,9 +23,9 @@ def pack_alpha(alpha: NDArray[np.uint8]) -> bytes:
 
 
 def unpack_alpha(data: memoryview, height: int, width: int) -> NDArray[np.uint8]:
-    """The plane (height, width) that `pack_alpha` packed; FormatError if it is anything else."""
+    """Return the plane (height, width) uint8 that `pack_alpha` packed; FormatError if the bytes are damaged."""
     if not len(data) or data[0] not in (PLAIN, ABOVE):
-        raise FormatError("the alpha plane of a tile is packed in an unknown way: the file is damaged")
+        raise FormatError("the alpha plane of a tile has an unknown packing method: the file is damaged")
     inflater = zlib.decompressobj()
     try:
         rows = inflater.decompress(data[1:], height * width + 1)

@@ -1,4 +1,4 @@
-"""The order in which the range cells of a tile are decoded: quincunx passes and their neighbourhoods."""
+"""The order in which the range cells of a tile are coded: quincunx passes and the neighbourhood of each cell."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ class PassCells:
     """The cells of one pass, in raster order."""
 
     flat: Indices
-    """Position of each cell in the raster of the tile, shape (M,)."""
+    """Raster index of each cell in the tile, shape (M,)."""
     around: Indices
-    """Positions of its 3 x 3 neighbourhood in the tile with a frame of one cell around it, shape (M, 9)."""
+    """Raster indices of the 3 x 3 cells around it, in the tile extended by a cell on every side: (M, 9)."""
 
 
 @lru_cache(maxsize=64)
 def passes(rows: int, columns: int, first_slice: bool) -> tuple[PassCells, ...]:
-    """Passes over a grid of rows x columns cells, in decoding order.
+    """Return the passes over a tile of rows x columns cells, in coding order.
 
-    Even-even cells, odd-odd cells, the rest; slices after the first join the first two.
+    The first slice has three passes: cells with even row and column, cells with odd row and column, all
+    others. Later slices join the first two.
     """
     i, j = np.divmod(np.arange(rows * columns), columns)
     kind = i % 2 + j % 2
@@ -41,23 +42,23 @@ def passes(rows: int, columns: int, first_slice: bool) -> tuple[PassCells, ...]:
 
 @lru_cache(maxsize=64)
 def neighbours(rows: int, columns: int, pass_index: int) -> Indices:
-    """Raster positions of the four cells that predict each cell of a pass of the first slice, shape (M, 4).
+    """Return raster indices of the four cells that predict each cell of pass 1 or 2 of the first slice: (M, 4).
 
-    Pass 1 (odd-odd) looks at its diagonal neighbours, pass 2 at its direct ones. Outside the grid it is
-    mirrored at the border cell, which keeps the parity; where there is nothing to mirror the position is
-    rows * columns, which stands for a code of zero.
+    Cells of pass 1 are predicted from their diagonal neighbours, cells of pass 2 from their direct neighbours.
+    An index outside the tile is mirrored at the border cell, which keeps its parity. A tile of a single row
+    or column has nothing to mirror; the index is then rows * columns, which stands for a code of zero.
     """
     cells = passes(rows, columns, True)[pass_index].flat
     i, j = np.divmod(cells, columns)
-    found = []
+    positions = []
     for y, x in DIAGONAL if pass_index == 1 else DIRECT:
         row, column = _mirror(i + y, rows), _mirror(j + x, columns)
-        found.append(np.where((row < 0) | (column < 0), rows * columns, row * columns + column))
-    return np.stack(found, 1)
+        positions.append(np.where((row < 0) | (column < 0), rows * columns, row * columns + column))
+    return np.stack(positions, 1)
 
 
 def _mirror(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    """Mirror -1 to 1 and size to size - 2; -1 where that is not in the grid."""
+    """Mirror -1 to 1 and size to size - 2; indices that still lie outside become -1."""
     index = np.where(index < 0, -index, index)
     index = np.where(index >= size, 2 * size - 2 - index, index)
     return np.where((index < 0) | (index >= size), -1, index)

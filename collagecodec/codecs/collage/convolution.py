@@ -1,4 +1,4 @@
-"""Stacks of 3x3 integer convolutions on planes, two by two pixels at a time."""
+"""Stacks of 3x3 integer convolutions on planes whose blocks of 2x2 pixels are input channels."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collagecodec.codecs.collage.integers import ACTIVATION_MAX, Floats, Integer
 from collagecodec.sampling.colour import PLANE_UNIT
 
 OVERHANG = 2
-"""Positions that the last neighbourhood of a flattened map reaches beyond its end."""
+"""Number of positions that the last neighbourhood of a flattened map reaches beyond its end."""
 CHUNK = 1024
-"""Columns of a map computed at a time, which bounds the memory of wide pictures."""
+"""Number of map columns computed at a time; it bounds the memory for wide pictures."""
 STRIP = 2048
-"""Positions computed at a time, so that the gathered neighbourhoods stay in the cache."""
+"""Number of positions computed at a time; the gathered neighbourhoods stay in the cache."""
 
 
 def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index: int) -> Floats:
-    """Planes (3, H, W) in 1/16 level, H and W even, to the outputs of the last layer at half their size:
-    (H / 2 - 2 L, W / 2 - 2 L, C) for L layers, all but the last activated.
+    """Return the outputs of the last of L layers, (H / 2 - 2 L, W / 2 - 2 L, C), not activated.
 
-    The first layer sees whole pixel levels, 12 of them: plane, row parity, column parity.
+    `planes` (3, H, W) are in 1/16 pixel level, H and W even. The 12 inputs of the first layer are the planes
+    rounded to pixel levels, ordered by plane, row parity and column parity.
     """
     frame = 2 * len(layers)
     rows, columns = planes.shape[1] // 2 - frame, planes.shape[2] // 2 - frame
@@ -34,17 +34,17 @@ def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index
 
 
 def _chunk(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index: int) -> Floats:
-    """The same for a few columns, in a buffer that the next call in this thread overwrites."""
-    levels = planes + np.float32(PLANE_UNIT // 2)
-    levels *= np.float32(1 / PLANE_UNIT)
-    np.floor(levels, out=levels)
-    np.clip(levels, -128, 127, out=levels)
+    """Convolve some columns of the planes; the next call in this thread overwrites the result."""
+    samples = planes + np.float32(PLANE_UNIT // 2)
+    samples *= np.float32(1 / PLANE_UNIT)
+    np.floor(samples, out=samples)
+    np.clip(samples, -128, 127, out=samples)
     rows, columns = planes.shape[1] // 2, planes.shape[2] // 2
-    halves = levels.reshape(3, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4)
+    halves = samples.reshape(3, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4)
     maps = _buffer(0, rows * columns, 12)
     maps[:-OVERHANG].reshape(rows, columns, 3, 2, 2)[...] = halves
     for number, layer in enumerate(layers):
-        # The rows keep their length; what the right end of a row gets from the next one is cut off at last.
+        # Rows keep their length here. Their right ends mix in the next row and are cut off below.
         rows -= 2
         following = _buffer(1 - number % 2, rows * columns, layer.weight.shape[1])
         _convolve(maps, columns, layer, rate_index, following, rectify=number + 1 < len(layers))
@@ -53,7 +53,7 @@ def _chunk(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index: int) ->
 
 
 class _Workspace(threading.local):
-    """Two buffers a thread: fresh memory for every layer would cost as much as the arithmetic."""
+    """Two buffers for each thread: allocating memory for every layer would cost as much as the arithmetic."""
 
     def __init__(self) -> None:
         self.buffers = [np.empty(0, np.float32), np.empty(0, np.float32)]
@@ -63,7 +63,7 @@ _workspace = _Workspace()
 
 
 def _buffer(number: int, length: int, channels: int) -> Floats:
-    """A map of `length` positions in buffer 0 or 1, with `OVERHANG` zeros behind it: (length + OVERHANG, C)."""
+    """Return a map (length + OVERHANG, C) in buffer 0 or 1 whose last `OVERHANG` positions are zero."""
     size = (length + OVERHANG) * channels
     if _workspace.buffers[number].size < size:
         _workspace.buffers[number] = np.empty(size, np.float32)
@@ -75,9 +75,9 @@ def _buffer(number: int, length: int, channels: int) -> Floats:
 def _convolve(
     maps: Floats, width: int, layer: IntegerLayer, rate_index: int, result: Floats, rectify: bool
 ) -> None:
-    """3x3 convolution of a flattened map with rows of `width` into `result`, two rows shorter, strip by strip."""
+    """Convolve a flattened map with rows of `width` by 3x3 taps into `result`, which is two rows shorter."""
     channels, length = maps.shape[1], len(result) - OVERHANG
-    # Row p holds the pixels p, p + 1, p + 2 side by side: one row of a 3x3 neighbourhood without a copy.
+    # Row p holds the positions p, p + 1, p + 2 side by side: a row of a 3x3 neighbourhood without a copy.
     triples = as_strided(maps, (len(maps) - OVERHANG, 3 * channels), (4 * channels, 4), writeable=False)
     offset = layer.offset(rate_index)
     taps = np.empty((STRIP, 3, 3 * channels), np.float32)
@@ -85,10 +85,10 @@ def _convolve(
         size = min(STRIP, length - start)
         for row in range(3):
             taps[:size, row] = triples[start + row * width : start + row * width + size]
-        part = result[start : start + size]
-        np.matmul(taps[:size].reshape(size, -1), layer.scaled, out=part)
-        part += offset
-        np.floor(part, out=part)
+        strip = result[start : start + size]
+        np.matmul(taps[:size].reshape(size, -1), layer.scaled, out=strip)
+        strip += offset
+        np.floor(strip, out=strip)
         if rectify:
-            np.maximum(part, 0, out=part)
-            np.minimum(part, ACTIVATION_MAX, out=part)
+            np.maximum(strip, 0, out=strip)
+            np.minimum(strip, ACTIVATION_MAX, out=strip)

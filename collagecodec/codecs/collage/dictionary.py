@@ -1,8 +1,8 @@
-"""The lapped dictionary: auxiliary domains U_v of every plane, in whole numbers, at any cell size.
+"""The lapped dictionary: integer atoms (the auxiliary domains U_v) of every plane, for any cell size.
 
-An atom covers 2 x 2 blocks of n x n samples; it is stored quadrant by quadrant, in units of 1/4096. A block
-of the picture is the sum over the four cells that cover it, which is one matrix product: codes of the four
-cells side by side times the four quadrants on top of each other.
+An atom covers 2 x 2 blocks of n x n samples and is stored quadrant by quadrant in units of 1/4096. Four cells
+cover a block of the picture. A single matrix product sums their contributions: the codes of the four cells
+side by side, times the four quadrants on top of each other.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ ATOM_UNIT = 4096
 
 @dataclass(frozen=True)
 class Plane:
-    """The atoms of one plane and the channels of the code that they belong to."""
+    """The atoms of a plane and the channels of the code that they belong to."""
 
     atoms: Atoms
     """(V, 4 n n) int16 in units of 1/4096, quadrant by quadrant."""
     channels: NDArray[np.intp]
-    """(V,) channel of the code of each atom."""
+    """Channel of the code of each atom, (V,)."""
 
     def stacked(self, n: int) -> NDArray[np.int16]:
-        """Atoms for cells of n samples as (4 V, n n): the quadrants in the order of `QUADRANTS`."""
+        """Return the atoms for cells of n samples, (4 V, n n) int16, quadrants in the order of `QUADRANTS`."""
         cell = round((self.atoms.shape[1] / 4) ** 0.5)
         quads = self.atoms.reshape(-1, 2, 2, cell, cell)
         if n != cell:
@@ -44,7 +44,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Dictionary:
-    """The planes' atoms. `cell` is the stride n of the range cells at scale 1, in pixels."""
+    """The atoms of all planes. `cell` is the stride n of the range cells at scale 1, in pixels."""
 
     cell: int
     planes: tuple[Plane, ...]
@@ -53,7 +53,7 @@ class Dictionary:
     )
 
     def _at(self, plane: int, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Stacked atoms (4 V, n n) float32 and the largest magnitude of each row (4 V,)."""
+        """Return stacked atoms (4 V, n n) float32 and the largest magnitude of each row (4 V,)."""
         if (plane, n) not in self._cache:
             atoms = self.planes[plane].stacked(n).astype(np.float32)
             self._cache[plane, n] = atoms, np.abs(atoms).max(1)
@@ -61,25 +61,25 @@ class Dictionary:
 
     @cached_property
     def channel_count(self) -> int:
-        """Channels of the code."""
+        """Number of channels of the code."""
         return sum(len(p.channels) for p in self.planes)
 
     def synthesise(self, plane: int, codes: NDArray[np.int32], n: int) -> NDArray[np.floating]:
-        """Blocks of one plane: codes (R, S, C) of adjacent cells in units of 1/4 level to whole numbers
-        (R - 1, S - 1, n n) in units of 1/16384 level, exact whatever the machine.
+        """Return the blocks of a plane, (R - 1, S - 1, n n) integers in 1/16384 pixel level.
 
-        n is the number of samples across a cell, 1..cell.
+        `codes` (R, S, C) of adjacent cells are in 1/4 pixel level; n is the number of samples across a cell,
+        1..cell. The result is exact on every machine.
         """
         rows, columns = codes.shape[0] - 1, codes.shape[1] - 1
         channels = self.planes[plane].channels
         used = np.flatnonzero(codes.reshape(-1, codes.shape[-1])[:, channels].any(0))
-        part = codes[..., channels[used]].astype(np.float32)
-        shifts = [part[y : rows + y, x : columns + x] for y in (0, 1) for x in (0, 1)]
+        nonzero = codes[..., channels[used]].astype(np.float32)
+        shifts = [nonzero[y : rows + y, x : columns + x] for y in (0, 1) for x in (0, 1)]
         four = np.concatenate(shifts, axis=2).reshape(rows * columns, 4 * used.size)
         atoms, peaks = self._at(plane, n)
         chosen = (np.arange(4)[:, None] * len(channels) + used).ravel()
         atoms, peaks = atoms[chosen], peaks[chosen]
         if four.size and float((np.abs(four) @ peaks).max()) * 1.001 < EXACT_FLOAT32:
             return (four @ atoms).reshape(rows, columns, n * n)
-        # Sums may pass 2^24: the same whole numbers in float64, rounded to 1/16 level below all the same.
+        # Sums may exceed 2^24, where float32 is not exact; float64 gives the same integers.
         return (four.astype(np.float64) @ atoms.astype(np.float64)).reshape(rows, columns, n * n)

@@ -1,7 +1,7 @@
-"""The enlargement: planes at twice their size, the atoms on the finer grid as a network finds them.
+"""The enlargement: planes at twice their size.
 
-The planes are interpolated by the cubic kernel of `resample`, and a small integer network like the restoration
-adds what the kernel cannot know: 1/16 level for each of the four finer pixels.
+The cubic kernel of `sampling.resample` interpolates the planes, and a small integer network adds the detail
+that the kernel cannot know: a correction in units of 1/16 pixel level for each of the four finer pixels.
 """
 
 from __future__ import annotations
@@ -15,30 +15,37 @@ from collagecodec.codecs.collage.integers import Floats, IntegerLayer
 from collagecodec.sampling.resample import Axis
 
 PLANE_LIMIT = 2**13
-"""Enlarged planes are clipped to +- this many 1/16 levels, which no picture reaches."""
+"""Enlarged planes are clipped to this magnitude in 1/16 pixel level, which no picture reaches."""
 REACH = 3
-"""Pixels that the cubic kernel looks beyond its place."""
+"""Pixels of neighbourhood that the cubic kernel needs on every side."""
 
 
 @dataclass(frozen=True)
 class Enlargement:
-    """Convolutions of half-size maps; the last one has 48 outputs: plane, pixel of a pair, finer pixel."""
+    """A stack of convolutions of half-size maps.
+
+    The last layer has 48 outputs, ordered by plane, row and column in the block of 2x2 pixels, row and column
+    of the finer pixel.
+    """
 
     layers: tuple[IntegerLayer, ...]
 
     @property
     def margin(self) -> int:
-        """Pixels by which an enlargement looks beyond its place, on every side; even."""
+        """Pixels of neighbourhood that an enlargement needs on every side; an even number."""
         return max(2 * len(self.layers), REACH + 1)
 
     def enlarge(self, planes: Floats, rate_index: int) -> Floats:
-        """Planes (3, H, W) in 1/16 level, `margin` pixels of neighbourhood included on every side, to planes
-        (3, 2 (H - 2 margin), 2 (W - 2 margin)). H and W are even."""
+        """Return planes (3, 2 (H - 2 margin), 2 (W - 2 margin)) in 1/16 pixel level.
+
+        `planes` (3, H, W) are in 1/16 pixel level, H and W even, and include `margin` pixels of neighbourhood
+        on every side.
+        """
         margin, spare = self.margin, self.margin - 2 * len(self.layers)
         inner = planes[:, spare : planes.shape[1] - spare, spare : planes.shape[2] - spare]
         maps = convolve_planes(self.layers, inner, rate_index)
         rows, columns = maps.shape[:2]
-        # (row, column, plane, pixel row and column of the pair, finer row and column)
+        # Axes: row, column, plane, row and column in the block of 2x2 pixels, row and column of the finer pixel.
         detail = maps.reshape(rows, columns, 3, 2, 2, 2, 2).transpose(2, 0, 3, 5, 1, 4, 6)
         enlarged = _doubled(_doubled(planes, margin), margin)
         enlarged += detail.reshape(enlarged.shape)
@@ -46,7 +53,7 @@ class Enlargement:
 
 
 def _doubled(planes: Floats, margin: int) -> Floats:
-    """Rows twice as many, less the margins, by the cubic kernel; transposed, so that columns come next."""
+    """Double the rows within the margins by the cubic kernel and transpose: the next call doubles the columns."""
     rows = planes.shape[1]
     axis = Axis(margin, rows - 2 * margin, 1, 2 * (rows - 2 * margin), rows)
     return np.ascontiguousarray(axis.apply(planes, 0, axis.count).transpose(0, 2, 1))

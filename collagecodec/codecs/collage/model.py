@@ -1,4 +1,4 @@
-"""The decoder of the codec `collage` as an object: assembled from the arrays of its file."""
+"""The model of the codec `collage` as the decoder uses it, assembled from the arrays of a model file."""
 
 from __future__ import annotations
 
@@ -20,31 +20,34 @@ from collagecodec.codecs.models import Tensors, find_decoder, read_tensors
 
 @dataclass(frozen=True)
 class DecoderModel:
-    """A model as a decoder uses it."""
+    """The parts of a model that decoding needs."""
 
     name: str
     fingerprint: str
     dictionary: Dictionary
     gains: NDArray[np.int64]
-    """Gain of every channel in 1/4096ths, (C,)."""
+    """Gain of every channel in units of 1/4096, (C,)."""
     prior: Prior
     restoration: Restoration | None
     enlargement: Enlargement | None
     restores_grey: bool
-    """Whether grey pictures are restored too, with chroma of zero."""
+    """Whether the restoration also applies to grey pictures, with chroma of zero."""
     luma: NDArray[np.bool_]
-    """Which channels belong to the luma plane, (C,): the only ones that a grey picture codes."""
+    """Marks the channels of the luma plane, (C,); a grey picture codes these only."""
 
 
 @lru_cache(maxsize=4)
 def load_decoder(fingerprint: str) -> DecoderModel:
-    """Read a decoder by fingerprint; kept in memory afterwards."""
+    """Read the decoder with a fingerprint (16 hexadecimal digits); ModelMismatchError if it is not installed."""
     path = find_decoder(fingerprint)
     return build_decoder(read_tensors(path), path.parent.name, fingerprint)
 
 
 def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel:
-    """Assemble a decoder from its arrays (`models/README.md` lists them)."""
+    """Assemble a decoder from the arrays of its file, which `models/README.md` lists.
+
+    Raises ValueError if a layer could leave the range of exact arithmetic.
+    """
     planes = tuple(
         Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp)) for p in range(3)
     )

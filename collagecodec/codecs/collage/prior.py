@@ -1,9 +1,9 @@
-"""The prior: which probability table every symbol of a tile is coded with, in whole numbers.
+"""The prior: integer networks that choose the probability table of every symbol of a tile.
 
-Codes are decoded slice by slice (channels from low to high frequency) and pass by pass (`grid.passes`). A
-small network per pass sees the magnitudes of everything decoded before it in the 3x3 cells around, and the
-level (the logarithm of the step), and returns table numbers. Codes of the first slice are predicted from
-their neighbours, and the symbols are what is left.
+Codes are decoded slice by slice (channels from low to high frequency) and pass by pass
+(`coding_order.passes`). Each pass has a small network. Its inputs are the rate index and the magnitudes of all
+earlier symbols in the 3x3 cells around; its outputs are table numbers. Codes of the first slice are predicted
+from their neighbours, and their symbols are the prediction errors.
 
 Encoder and decoder run the same walk; they differ only in where the symbols come from. Integer networks for
 entropy models: Balle, Johnston & Minnen 2019. All of the prior's arithmetic is in this file and `integers`.
@@ -27,53 +27,53 @@ MAX_CODE = 2**15
 """Largest magnitude of a code."""
 
 Fetch = Callable[[TableNumbers], Codes]
-"""Table numbers (M, N) of a pass to its decoded symbols (M, N)."""
+"""Decodes a pass: from table numbers (M, N) to symbols (M, N)."""
 
 
 @dataclass(frozen=True)
 class PassNetwork:
-    """Table numbers for the channels of one slice in one pass."""
+    """The network that chooses the table numbers of a slice's channels in a pass."""
 
     near: IntegerLayer
     mix: IntegerLayer
     out: IntegerLayer
 
     def __call__(self, features: Floats, rate_index: int, tables: int) -> TableNumbers:
-        """Neighbourhoods (M, 9 F) to table numbers (M, N)."""
+        """Return table numbers (M, N), 0 .. tables - 1, for neighbourhoods (M, 9 F)."""
         hidden = self.mix.activate(self.near.activate(features))
         return np.clip(self.out(hidden, rate_index), 0, tables - 1).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """Linear predictions of the first slice's codes, weights in 1/256."""
+    """Linear predictors of the first slice's codes, with weights in units of 1/256."""
 
     left: NDArray[np.int64]
-    """Weight of the same channel in the cell before, shape (S,)."""
+    """Weight of the same channel in the preceding cell, shape (S,)."""
     diagonal: NDArray[np.float64]
-    """Weights of all channels of the four diagonal neighbours, shape (4 S, S); neighbour by neighbour."""
+    """Weights of all channels of the four diagonal neighbours, neighbour by neighbour: shape (4 S, S)."""
     direct: NDArray[np.float64]
-    """The same for the four direct neighbours."""
+    """Weights of the four direct neighbours in the same layout, shape (4 S, S)."""
 
     def around(self, codes: Codes, rows: int, columns: int, pass_index: int) -> Codes:
-        """Predictions (M, S) in pass 1 or 2 from the codes (rows * columns, S) known so far."""
+        """Predict the codes (M, S) of pass 1 or 2 from the codes (rows * columns, S) of earlier passes."""
         known = np.vstack([codes, np.zeros_like(codes[:1])]).astype(np.float64)
         near = known[neighbours(rows, columns, pass_index)].reshape(-1, 4 * codes.shape[1])
         weights = self.diagonal if pass_index == 1 else self.direct
-        # Whole numbers far below 2^53: the float64 product is exact.
+        # All sums are integers far below 2^53, so the float64 product is exact.
         return np.floor((near @ weights + 128) / 256).astype(np.int32)
 
     def chain(self, given: Codes, free: NDArray[np.bool_], decoding: bool) -> tuple[Codes, Codes]:
-        """Symbols and codes of the even-even cells, each predicted from the one to its left, or above it in
-        the first column.
+        """Return symbols and codes (H, W, S) of pass 0, whose cells have even row and column.
 
-        `given` (H, W, S) holds the symbols when decoding and the wanted codes when encoding; a symbol that is
-        not `free` is zero.
+        Each cell is predicted from its left neighbour in the pass, in the first column from the cell above.
+        `given` (H, W, S) holds the symbols when decoding and the wanted codes when encoding. When encoding,
+        symbols that are not `free` are zero.
         """
         symbols, codes = np.zeros_like(given), np.zeros_like(given)
         weights = self.left.astype(np.int32)
 
-        def settle(where: tuple[slice, slice], before: Codes) -> None:
+        def fill(where: tuple[slice, slice], before: Codes) -> None:
             means = (weights * before + 128) >> 8
             symbols[where] = given[where] if decoding else np.where(free[where], given[where] - means, 0)
             codes[where] = symbols[where] + means
@@ -81,28 +81,28 @@ class Predictor:
         height, width = given.shape[:2]
         for row in range(height):
             above = codes[row - 1 : row, :1] if row else np.zeros_like(codes[:1, :1])
-            settle((slice(row, row + 1), slice(0, 1)), above)
+            fill((slice(row, row + 1), slice(0, 1)), above)
         for column in range(1, width):
-            settle((slice(None), slice(column, column + 1)), codes[:, column - 1 : column])
+            fill((slice(None), slice(column, column + 1)), codes[:, column - 1 : column])
         return symbols, codes
 
 
 @dataclass(frozen=True)
 class PriorSlice:
-    """The networks of one slice: channels first .. last - 1."""
+    """The networks of a slice, which holds the channels first .. last - 1."""
 
     first: int
     last: int
     before: IntegerLayer | None
     """Embeds the magnitudes of all earlier slices; None in the first slice."""
     own: IntegerLayer
-    """Embeds the magnitudes of the slice's own earlier passes."""
+    """Embeds the magnitudes of earlier passes of this slice."""
     networks: tuple[PassNetwork, ...]
 
 
 @dataclass(frozen=True)
 class Prior:
-    """The whole prior. `magnitudes` (256,) maps |symbol| to its feature 0..127, the last entry all above."""
+    """All networks and tables. `magnitudes` (256,) maps |symbol|, clipped to 255, to a feature 0..127."""
 
     slices: tuple[PriorSlice, ...]
     predictor: Predictor
@@ -112,10 +112,10 @@ class Prior:
     def decode(
         self, fetch: Fetch, rows: int, columns: int, rate_index: int, active: NDArray[np.bool_], slices: int
     ) -> Codes:
-        """Codes (rows, columns, C) of a tile, int32; slices that are not wanted and inactive channels are zero.
+        """Decode the first `slices` slices of a tile: codes (rows, columns, C) int32.
 
-        `fetch` decodes one pass: table numbers of the active channels in, symbols out. `active` (C,) says
-        which channels are coded.
+        `active` (C,) says which channels are coded, and `fetch` decodes the symbols of these channels. Codes
+        of later slices and of inactive channels are zero.
         """
 
         def exchange(tables: TableNumbers, _: Codes | None) -> Codes:
@@ -126,10 +126,10 @@ class Prior:
     def encode(
         self, wanted: Codes, rate_index: int, active: NDArray[np.bool_]
     ) -> tuple[Codes, list[tuple[Codes, TableNumbers]]]:
-        """Codes as they will be decoded, and the passes (symbols, table numbers), each (M, N), to be coded.
+        """Return the codes that the decoder will have, and for every pass its symbols and table numbers (M, N).
 
-        `wanted` (rows, columns, C) int32 within +-2^15. A code differs from the wanted one only where the
-        prior holds anything but its prediction for impossible.
+        `wanted` (rows, columns, C) int32 holds the codes to be stored, clipped to +-2^15. A decoded code
+        differs from it only where table 0 is chosen, which codes zeros only: there the code is its prediction.
         """
         coded: list[tuple[Codes, TableNumbers]] = []
 
@@ -145,7 +145,7 @@ class Prior:
 
 
 class _Walk:
-    """One pass over a tile in decoding order, shared by encoder (`wanted` given) and decoder."""
+    """The walk over a tile in coding order; the encoder gives the `wanted` codes, the decoder None."""
 
     def __init__(
         self,
@@ -169,12 +169,12 @@ class _Walk:
         return self.codes.reshape(self.rows, self.columns, -1)
 
     def _slice(self, index: int) -> None:
-        part = self.prior.slices[index]
-        channels = slice(part.first, part.last)
-        earlier = part.before.activate(self.seen[:, : part.first]) if part.before else None
+        current = self.prior.slices[index]
+        channels = slice(current.first, current.last)
+        earlier = current.before.activate(self.seen[:, : current.first]) if current.before else None
         offset = 0 if earlier is None else earlier.shape[1]
-        own = part.own.weight.shape[1]
-        framed = np.zeros((self.rows + 2, self.columns + 2, offset + own + 2), np.float32)
+        width = current.own.weight.shape[1]
+        framed = np.zeros((self.rows + 2, self.columns + 2, offset + width + 2), np.float32)
         inner = framed[1:-1, 1:-1]
         inner[..., -2:] = self.rate_index, ACTIVATION_MAX
         if earlier is not None:
@@ -183,24 +183,25 @@ class _Walk:
             if not cells.flat.size:
                 continue
             near = np.take(framed.reshape(-1, framed.shape[2]), cells.around, axis=0)
-            tables = part.networks[number](near.reshape(len(near), -1), self.rate_index, len(self.prior.tables))
-            symbols, codes = self._settle(index, number, channels, cells, tables)
+            features = near.reshape(len(near), -1)
+            tables = current.networks[number](features, self.rate_index, len(self.prior.tables))
+            symbols, codes = self._pass(index, number, channels, cells, tables)
             self.codes[cells.flat, channels] = codes
             magnitude = np.minimum(np.abs(symbols), len(self.prior.magnitudes) - 1)
             self.seen[cells.flat, channels] = self.prior.magnitudes[magnitude]
-            if number + 1 < len(part.networks):
-                known = part.own.activate(self.seen[cells.flat, channels])
+            if number + 1 < len(current.networks):
+                embedded = current.own.activate(self.seen[cells.flat, channels])
                 row, column = np.divmod(cells.flat, self.columns)
-                inner[row, column, offset : offset + own] = known
+                inner[row, column, offset : offset + width] = embedded
 
-    def _settle(
+    def _pass(
         self, index: int, number: int, channels: slice, cells: PassCells, tables: TableNumbers
     ) -> tuple[Codes, Codes]:
-        """Symbols and codes of one pass, (M, N) each; inactive channels are zero in both."""
+        """Return symbols and codes of a pass, (M, N) each; inactive channels are zero in both."""
         active = self.active[channels]
         wanted = None if self.wanted is None else self.wanted[cells.flat, channels]
         if index == 0 and number == 0:
-            return self._settle_chain(wanted, tables, active)
+            return self._chain_pass(wanted, tables, active)
         means = np.zeros(tables.shape, np.int32)
         if index == 0:
             means = self.prior.predictor.around(self.codes[:, channels], self.rows, self.columns, number)
@@ -209,7 +210,7 @@ class _Walk:
         symbols = self._exchange(tables, symbols, active)
         return symbols, symbols + means
 
-    def _settle_chain(
+    def _chain_pass(
         self, wanted: Codes | None, tables: TableNumbers, active: NDArray[np.bool_]
     ) -> tuple[Codes, Codes]:
         shape = (-(-self.rows // 2), -(-self.columns // 2), tables.shape[1])
@@ -218,15 +219,15 @@ class _Walk:
             symbols = self._exchange(tables, None, active)
             _, codes = chain(symbols.reshape(shape), np.ones(shape, bool), True)
         else:
-            found, codes = chain(wanted.reshape(shape), ((tables > 0) & active).reshape(shape), False)
-            symbols = self._exchange(tables, found.reshape(tables.shape), active)
+            chained, codes = chain(wanted.reshape(shape), ((tables > 0) & active).reshape(shape), False)
+            symbols = self._exchange(tables, chained.reshape(tables.shape), active)
         return symbols, codes.reshape(tables.shape)
 
     def _exchange(self, tables: TableNumbers, symbols: Codes | None, active: NDArray[np.bool_]) -> Codes:
-        """Hand the active channels to the coder; the others have symbols of zero."""
+        """Code the active channels; the symbols of all others are zero."""
         if active.all():
             return self.exchange(tables, symbols)
         complete = np.zeros(tables.shape, np.int32)
-        part = None if symbols is None else symbols[:, active]
-        complete[:, active] = self.exchange(tables[:, active], part)
+        coded = None if symbols is None else symbols[:, active]
+        complete[:, active] = self.exchange(tables[:, active], coded)
         return complete

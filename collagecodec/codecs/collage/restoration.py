@@ -1,7 +1,7 @@
 """The restoration: a small integer network that corrects the synthesised planes.
 
-It sees two by two pixels of the three planes at a time (12 channels at half size), applies 3x3 convolutions
-and returns a correction in 1/16 of a level.
+Its inputs are 12 maps of half size, one for every plane and position in blocks of 2x2 pixels. It applies 3x3
+convolutions and returns a correction in units of 1/16 pixel level.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from collagecodec.codecs.collage.integers import Floats, IntegerLayer
 
 @dataclass(frozen=True)
 class Restoration:
-    """Convolutions of half-size maps; the last one gives the correction."""
+    """A stack of convolutions of half-size maps; the last layer gives the correction."""
 
     layers: tuple[IntegerLayer, ...]
 
     @property
     def margin(self) -> int:
-        """Pixels by which a correction looks beyond its place, on every side."""
+        """Pixels of neighbourhood that a correction needs on every side."""
         return 2 * len(self.layers)
 
     def correct(self, planes: Floats, rate_index: int) -> Floats:
-        """Planes (3, H, W) in 1/16 level, `margin` pixels of neighbourhood included on every side, to the
-        corrected planes (3, H - 2 margin, W - 2 margin). H and W are even; at the border of a picture the
-        neighbourhood repeats its outermost pixels."""
+        """Return corrected planes (3, H - 2 margin, W - 2 margin) in 1/16 pixel level.
+
+        `planes` (3, H, W) are in 1/16 pixel level, H and W even, and include `margin` pixels of neighbourhood
+        on every side. Outside the picture the neighbourhood repeats the edge pixels.
+        """
         maps = convolve_planes(self.layers, planes, rate_index)
         rows, columns = maps.shape[:2]
         correction = maps.reshape(rows, columns, 3, 2, 2).transpose(2, 0, 3, 1, 4)
         margin = self.margin
-        proper = planes[:, margin : margin + 2 * rows, margin : margin + 2 * columns]
-        return proper + correction.reshape(proper.shape)
+        inner = planes[:, margin : margin + 2 * rows, margin : margin + 2 * columns]
+        return inner + correction.reshape(inner.shape)

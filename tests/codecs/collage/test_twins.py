@@ -16,8 +16,7 @@ from collagecodec.codecs.collage.model import build_decoder
 from collagecodec.codecs.collage.quantiser import multipliers, rate_index_of, step_code_of
 from collagecodec.codecs.collage.torch.export import count_tables, decoder_arrays, layer_arrays
 from collagecodec.codecs.collage.torch.integers import IntegerLayer, activate
-from collagecodec.codecs.collage.torch.prior import pass_masks
-from collagecodec.codecs.collage.torch.prior import rate_index_of as torch_rate_index_of
+from collagecodec.codecs.collage.torch.prior import pass_masks, scaled_rate_index
 from collagecodec.codecs.collage.torch.restoration import Restoration
 from collagecodec.codecs.collage.torch.transform import frame, overlap_add, patches, rgb_from_ycc, ycc_from_rgb
 
@@ -66,7 +65,7 @@ def test_prior(network, decoder, shape, step):
     as_torch = torch.from_numpy(codes.transpose(2, 0, 1).copy()).float()[None]
     symbols = as_torch.clone()
     symbols[:, : network.slices[1]] -= network.prior.means(as_torch[:, : network.slices[1]])
-    positions = network.prior(symbols, torch.tensor([torch_rate_index_of(step)]).view(1, 1, 1, 1))
+    positions = network.prior(symbols, torch.tensor([scaled_rate_index(step)]).view(1, 1, 1, 1))
     tables = torch.floor(positions + 0.5).clamp(0, 63)[0].permute(1, 2, 0).reshape(-1, 384).detach().numpy()
     values = symbols[0].permute(1, 2, 0).reshape(-1, 384).numpy()
     index = 0

@@ -1,4 +1,4 @@
-"""From pixels to real-valued codes, tile by tile: framing, colour, linear analysis, hypernetwork."""
+"""The analysis of a picture, tile by tile: framing, colour transform, linear analysis, hypernetwork."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from collagecodec.codecs.models import current, read_tensors
 
 Floats = NDArray[np.float32]
 HALO = 6
-"""Cells around a tile that the hypernetwork looks at; 16 * (2 * 6 + 2) rows overlap between tile rows."""
+"""Cells around a tile that the hypernetwork sees; 16 * (2 * 6 + 2) pixel rows overlap between tile rows."""
 WHOLE_CELLS = 20_000
-"""Pictures of up to this many cells (5 megapixels) are analysed as a whole."""
+"""Pictures with at most this number of cells (5 megapixels) are analysed as a whole."""
 YCC_FROM_RGB = np.array(
     [[0.299, 0.587, 0.114], [-0.299 / 1.772, -0.587 / 1.772, 0.5], [0.5, -0.587 / 1.402, -0.114 / 1.402]],
     np.float32,
 )
 LINEAR_DEAD_ZONE = 0.12
-"""Without the hypernetwork, codes are moved towards zero by this share of a step before rounding."""
+"""Share of a step by which codes move towards zero before rounding if the hypernetwork is not used."""
 
 
 class Rows(Protocol):
-    """What is read of a source: rows start .. stop - 1 as uint8 (h, width, channels)."""
+    """A picture that is read row by row."""
 
     def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Rows of the picture."""
+        """Return the rows start .. stop - 1 of the picture, (h, width, channels)."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A tile's own cells in a patch."""
+    """The place of a tile's cells within a patch."""
 
     tile: int
     rows: slice
@@ -47,28 +47,28 @@ class Part:
 
 @dataclass(frozen=True)
 class Patch:
-    """One or several tiles with their surroundings, ready for any step."""
+    """The linear codes of some tiles and the cells around them; they do not depend on the step."""
 
     parts: tuple[Part, ...]
     framed: Floats
-    """Planes of the cells' samples, (n (R + 1), n (S + 1), 3), centred on 0."""
+    """Planes of the samples that the cells cover, (n (R + 1), n (S + 1), 3), centred on 0."""
     linear: Floats
     """Linear codes in pixel levels, (R, S, C)."""
 
 
 @dataclass(frozen=True)
 class EncoderModel:
-    """What encoding needs beside the decoder: analysis matrices (4 n n, V) for each plane, hypernetwork."""
+    """The parts of a model that encoding needs; `analysis` holds a matrix (4 n n, V) for each plane."""
 
     decoder: DecoderModel
     analysis: tuple[Floats, ...]
     hypernetwork: HyperNetwork
 
     def linear_codes(self, framed: Floats) -> Floats:
-        """(n (R + 1), n (S + 1), 3) to (R, S, C)."""
+        """Return linear codes (R, S, C) in pixel levels of framed planes (n (R + 1), n (S + 1), 3)."""
         n = self.decoder.dictionary.cell
         rows, columns = framed.shape[0] // n, framed.shape[1] // n
-        found = []
+        codes = []
         for plane, matrix in enumerate(self.analysis):
             blocks = (
                 framed[..., plane]
@@ -77,42 +77,47 @@ class EncoderModel:
                 .reshape(rows, columns, n * n)
             )
             shifts = [blocks[y : rows - 1 + y, x : columns - 1 + x] for y, x in reversed(QUADRANTS)]
-            found.append(np.concatenate(shifts, axis=2) @ matrix)
+            codes.append(np.concatenate(shifts, axis=2) @ matrix)
         order = np.argsort(np.concatenate([plane.channels for plane in self.decoder.dictionary.planes]))
-        return np.take(np.concatenate(found, axis=2), order, axis=2)
+        return np.take(np.concatenate(codes, axis=2), order, axis=2)
 
-    def codes(self, patch: Patch, steps: Floats, rate_index: float, plain: bool) -> Floats:
-        """Codes of all cells in quantiser steps, before rounding; `plain` without the network.
+    def codes(self, patch: Patch, steps: Floats, log_step: float, plain: bool) -> Floats:
+        """Return the codes of all cells, (R, S, C) in quantiser steps, before rounding.
 
-        `rate_index` is half the binary logarithm of the stored step, not rounded as the decoder's is."""
+        `steps` (C,) are in pixel levels. `log_step` is half the binary logarithm of the step code. With
+        `plain` the codes come from the linear analysis alone.
+        """
         linear = patch.linear / steps
         if plain:
             return linear - LINEAR_DEAD_ZONE * np.tanh(2 * linear)
-        return self.hypernetwork(patch.framed, linear, rate_index)
+        return self.hypernetwork(patch.framed, linear, log_step)
 
 
 @lru_cache(maxsize=2)
 def load_encoder(name: str) -> EncoderModel:
-    """Read the newest version of a model for encoding; ModelMismatchError if it is not installed."""
+    """Read the newest version of the model `name`; ModelMismatchError if it is not installed."""
     folder, fingerprint = current(name)
     decoder = load_decoder(fingerprint)
     tensors = read_tensors(folder / f"encoder-{fingerprint}.safetensors")
     analysis = tuple(np.ascontiguousarray(tensors[f"analysis.{p}"].T, np.float32) for p in range(3))
-    part = {k.removeprefix("hypernetwork."): v for k, v in tensors.items() if k.startswith("hypernetwork.")}
-    return EncoderModel(decoder, analysis, HyperNetwork(part))
+    network = {k.removeprefix("hypernetwork."): v for k, v in tensors.items() if k.startswith("hypernetwork.")}
+    return EncoderModel(decoder, analysis, HyperNetwork(network))
 
 
 def _mirror(first: int, last: int, size: int) -> NDArray[np.intp]:
-    """Indices first .. last - 1 reflected into 0 .. size - 1, as training frames its crops."""
+    """Return the indices first .. last - 1 reflected into 0 .. size - 1, as training frames its crops.
+
+    Indices too far outside for a single reflection become the nearest of 0 and size - 1.
+    """
     index = np.abs(np.arange(first, last))
     index = np.where(index >= size, 2 * size - 2 - index, index)
     return np.clip(index, 0, size - 1)
 
 
 def patches(model: EncoderModel, layout: Layout, source: Rows) -> Iterator[Patch]:
-    """All tiles of a picture with their surroundings, in raster order.
+    """Yield the patches of a picture, which cover its tiles in raster order.
 
-    A small picture is one patch. Otherwise each tile is, and memory follows one row of tiles.
+    A small picture is a single patch. Otherwise every tile is a patch, and memory grows with a row of tiles.
     """
     rows = [layout.tile_span(row, False) for row in range(layout.header.tiles_down)]
     columns = [layout.tile_span(column, True) for column in range(layout.header.tiles_across)]
@@ -139,7 +144,7 @@ def patches(model: EncoderModel, layout: Layout, source: Rows) -> Iterator[Patch
 
 
 class _Band:
-    """Pixels of the cell rows first .. last - 1."""
+    """The pixels that the cell rows first .. last - 1 cover."""
 
     def __init__(self, layout: Layout, source: Rows, first: int, last: int) -> None:
         self.layout = layout
@@ -148,7 +153,7 @@ class _Band:
         self.index, self.pixels = index - start, source.rows(start, int(index.max()) + 1)
 
     def patch(self, model: EncoderModel, parts: list[Part], left: int, right: int) -> Patch:
-        """The patch of the cell columns left .. right - 1."""
+        """Return the patch of the cell columns left .. right - 1."""
         cell = self.layout.cell
         across = _mirror((left - 1) * cell, right * cell, self.layout.header.width)
         framed = planes_of(self.pixels[np.ix_(self.index, across)])
@@ -160,7 +165,10 @@ def _with_halo(span: tuple[int, int], limit: int) -> tuple[int, int]:
 
 
 def planes_of(pixels: NDArray[np.uint8]) -> Floats:
-    """(H, W, channels) uint8 to luma and chroma (H, W, 3) centred on 0; alpha is left out, grey has no chroma."""
+    """Return luma and chroma (H, W, 3) float32, centred on 0, of pixels (H, W, channels) uint8.
+
+    Alpha is ignored, and the chroma of grey pictures is zero.
+    """
     if pixels.shape[2] <= 2:
         planes = np.zeros((*pixels.shape[:2], 3), np.float32)
         planes[..., 0] = pixels[..., 0].astype(np.float32) - 128

@@ -1,6 +1,6 @@
-"""The hypernetwork for encoding, in numpy: the same network as `collagecodec.codecs.collage.torch.hypernetwork`.
+"""The hypernetwork in numpy, for encoding; `collagecodec.codecs.collage.torch.hypernetwork` is its twin.
 
-Maps are (H, W, C) float32; a convolution gathers neighbourhoods and is one matrix product.
+Maps are (H, W, C) float32. A convolution gathers neighbourhoods and multiplies them by a matrix.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collagecodec.sampling.threads import ordered
 
 Floats = NDArray[np.float32]
 ROWS = 8
-"""Rows of output that a convolution computes at a time, so that neighbourhoods stay in the cache."""
+"""Output rows that a convolution computes at a time; the gathered neighbourhoods stay in the cache."""
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """Weight (k k C, D), tap by tap; bias (D,)."""
+    """A k x k convolution with `weight` (k k C, D), tap by tap, and `bias` (D,)."""
 
     weight: Floats
     bias: Floats
@@ -30,7 +30,7 @@ class Convolution:
     padding: int = 0
 
     def __call__(self, x: Floats) -> Floats:
-        """(H, W, C) to (H', W', D)."""
+        """Convolve (H, W, C) to (H', W', D)."""
         if self.padding:
             x = np.pad(x, ((self.padding,) * 2, (self.padding,) * 2, (0, 0)))
         if self.kernel == 1:
@@ -41,10 +41,10 @@ class Convolution:
         out = np.empty((rows, columns, self.weight.shape[1]), np.float32)
 
         def strip(start: int) -> None:
-            part = windows[start : start + ROWS]
-            size = len(part) * columns
+            taps = windows[start : start + ROWS]
+            size = len(taps) * columns
             target = out[start : start + ROWS].reshape(size, -1)
-            np.matmul(part.reshape(size, -1), self.weight, out=target)
+            np.matmul(taps.reshape(size, -1), self.weight, out=target)
             target += self.bias
 
         deque(ordered(strip, range(0, rows, ROWS)), maxlen=0)
@@ -52,7 +52,7 @@ class Convolution:
 
 
 class HyperNetwork:
-    """Framed planes and linear codes to improved codes, for one level at a time."""
+    """The network from framed planes and linear codes to improved codes, at a single step for each call."""
 
     def __init__(self, arrays: dict[str, NDArray[np.generic]]) -> None:
         """`arrays` holds the network's parameters under their names in the torch module."""
@@ -75,8 +75,8 @@ class HyperNetwork:
         first, second = (self._convolution(f"{name}.{part}", padding=1) for part in ("first", "second"))
         return first, second, f"{name}.modulation"
 
-    def _modulate(self, x: Floats, name: str, rate_index: float) -> Floats:
-        centred = np.float32(rate_index - 6)
+    def _modulate(self, x: Floats, name: str, log_step: float) -> Floats:
+        centred = np.float32(log_step - 6)
         pair = np.array([centred, centred**2], np.float32)
         inner = np.maximum(self.arrays[f"{name}.inner.weight"] @ pair + self.arrays[f"{name}.inner.bias"], 0)
         scale, shift = np.split(
@@ -86,25 +86,29 @@ class HyperNetwork:
         x += shift
         return x
 
-    def _apply(self, block: tuple[Convolution, Convolution, str], x: Floats, rate_index: float) -> Floats:
+    def _apply(self, block: tuple[Convolution, Convolution, str], x: Floats, log_step: float) -> Floats:
         first, second, name = block
-        hidden = self._modulate(first(np.maximum(x, 0)), name, rate_index)
+        hidden = self._modulate(first(np.maximum(x, 0)), name, log_step)
         x += second(np.maximum(hidden, 0, out=hidden))
         return x
 
-    def __call__(self, framed: Floats, linear: Floats, rate_index: float) -> Floats:
-        """`framed` (n(R+1), n(S+1), 3) centred on 0, `linear` (R, S, C) in quantiser steps; level about 6."""
+    def __call__(self, framed: Floats, linear: Floats, log_step: float) -> Floats:
+        """Return improved codes (R, S, C) in quantiser steps, before rounding.
+
+        `framed` (n (R + 1), n (S + 1), 3) is centred on 0, `linear` (R, S, C) is in quantiser steps, and
+        `log_step` is half the binary logarithm of the step code, 0..8.
+        """
         height, width, _ = framed.shape
         quads = framed.reshape(height // 4, 4, width // 4, 4, 3).transpose(0, 2, 4, 1, 3)
         x = quads.reshape(height // 4, width // 4, 48) * np.float32(1 / 64)
         x = self.stem(x)
         x = self.down(np.maximum(x, 0, out=x))
-        x = self._apply(self.local, x, rate_index)
+        x = self._apply(self.local, x, log_step)
         x = self.cells(np.maximum(x, 0, out=x))
         features = np.concatenate([np.clip(linear, -3, 3), np.log2(1 + np.abs(linear))], axis=2)
         x += self.codes(features)
         for block in self.wide:
-            x = self._apply(block, x, rate_index)
+            x = self._apply(block, x, log_step)
         correction, threshold = np.split(self.out(np.maximum(x, 0, out=x)), 2, axis=2)
         codes = linear + correction
         gate = np.tanh(threshold / 2) + 1

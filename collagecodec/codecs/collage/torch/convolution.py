@@ -1,4 +1,4 @@
-"""Stacks of 3x3 integer convolutions on planes: torch twin of `collagecodec.codecs.collage.convolution`."""
+"""Torch twin of `collagecodec.codecs.collage.convolution`: stacks of 3x3 integer convolutions on planes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from collagecodec.codecs.collage.torch.integers import (
 )
 
 CORRECTION_STEPS = 16
-"""Outputs are multiples of 1/16 of a pixel level."""
+"""Outputs are multiples of 1/16 pixel level."""
 CORRECTION_RANGE = 2.0
 """Pixel levels for an output of 1."""
 
 
 class PlaneNetwork(nn.Module):
-    """Planes (B, 3, H, W) centred on 0, H and W even, to `outputs` maps of half their size."""
+    """A network from planes (B, 3, H, W), centred on 0, H and W even, to `outputs` maps of half their size."""
 
     def __init__(self, width: int, depth: int, outputs: int) -> None:
-        """`depth` convolutions, all but the last of `width` channels; the last one starts at zero."""
+        """Create `depth` convolutions, all but the last with `width` channels; the last starts at zero."""
         super().__init__()
         widths = [12, *[width] * (depth - 1)]
         self.layers = nn.ModuleList(
@@ -37,7 +37,7 @@ class PlaneNetwork(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def hidden(self) -> list[tuple[IntegerLayer, RateLine]]:
-        """The layers before the last, each with its line in the level."""
+        """Return all layers but the last, each with its line in the rate index."""
         pairs = zip(self.layers, self.lines, strict=True)
         return [(a, b) for a, b in pairs if isinstance(a, IntegerLayer) and isinstance(b, RateLine)]
 
@@ -48,11 +48,11 @@ class PlaneNetwork(nn.Module):
         """
         margin = 2 * (len(self.layers) + 1)
         limited = F.pad(planes, (margin,) * 4, mode="replicate").clamp(-128, 127)
-        whole = straight_through(torch.floor(limited + 0.5), limited)
-        x = F.pixel_unshuffle(whole, 2) / ACTIVATION_STEPS
+        rounded = straight_through(torch.floor(limited + 0.5), limited)
+        x = F.pixel_unshuffle(rounded, 2) / ACTIVATION_STEPS
         x = x.contiguous(memory_format=torch.channels_last)
         for layer, line in self.hidden():
             x = activate(layer(x) + line(rate_index))
-        found: Tensor = self.out(x) * CORRECTION_RANGE
-        steps = torch.floor(found * CORRECTION_STEPS + 0.5) / CORRECTION_STEPS
-        return straight_through(steps, found)
+        outputs: Tensor = self.out(x) * CORRECTION_RANGE
+        steps = torch.floor(outputs * CORRECTION_STEPS + 0.5) / CORRECTION_STEPS
+        return straight_through(steps, outputs)

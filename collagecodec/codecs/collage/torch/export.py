@@ -1,4 +1,4 @@
-"""From a trained network to the files of a model: whole numbers for the decoder, half floats for the encoder."""
+"""Writes the files of a model from a trained network: integers for the decoder, floats for the encoder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from collagecodec.codecs.models import fingerprint_of
 Arrays = dict[str, NDArray[np.generic]]
 MAX_RADIUS = 1023
 PSEUDO_COUNT = 300.0
-"""Weight of the Laplace distribution beside the measured counts of a table."""
+"""Number of counts that the Laplace distribution contributes to a table, beside the measured counts."""
 COUNT_TOTAL = 2**20
 
 
 def layer_arrays(name: str, layer: IntegerLayer, line: RateLine | None, shift: int) -> Arrays:
-    """One layer as the decoder reads it: weight (taps * inputs, outputs) int8, bias and slope int32, shift."""
+    """Return a layer in the decoder's layout: weight (taps * inputs, outputs) int8, bias, slope, shift int32."""
     weight = layer.integer_weight().permute(2, 3, 1, 0).reshape(-1, layer.weight.shape[0])
     slope = line.integer_slope() if line else torch.zeros_like(layer.bias)
     return {
@@ -40,7 +40,7 @@ def layer_arrays(name: str, layer: IntegerLayer, line: RateLine | None, shift: i
 
 
 def prior_arrays(network: CollageNetwork) -> Arrays:
-    """All networks of the prior; output layers round to whole table numbers."""
+    """Return the arrays of all networks of the prior; their output layers round to table numbers."""
     prior = network.prior
     arrays: Arrays = {"slices": np.array(prior.slices, np.int32)}
     for index in range(len(prior.slices) - 1):
@@ -49,12 +49,12 @@ def prior_arrays(network: CollageNetwork) -> Arrays:
             arrays |= layer_arrays(f"prior.{index}.before", before, None, before.shift)
         assert isinstance(own, IntegerLayer)
         arrays |= layer_arrays(f"prior.{index}.own", own, None, own.shift)
-        for number, part in enumerate(prior.networks(index)):
+        for number, layers in enumerate(prior.networks(index)):
             name = f"prior.{index}.{number}"
-            arrays |= layer_arrays(f"{name}.near", part.near, None, part.near.shift)
-            arrays |= layer_arrays(f"{name}.mix", part.mix, None, part.mix.shift)
-            index_shift = part.out.shift + int(math.log2(ACTIVATION_STEPS))
-            arrays |= layer_arrays(f"{name}.out", part.out, part.line, index_shift)
+            arrays |= layer_arrays(f"{name}.near", layers.near, None, layers.near.shift)
+            arrays |= layer_arrays(f"{name}.mix", layers.mix, None, layers.mix.shift)
+            index_shift = layers.out.shift + int(math.log2(ACTIVATION_STEPS))
+            arrays |= layer_arrays(f"{name}.out", layers.out, layers.line, index_shift)
     left, diagonal, direct = (w.to(torch.int16).numpy() for w in prior.weights_of_means())
     arrays |= {"predict.left": left, "predict.diagonal": diagonal.T.copy(), "predict.direct": direct.T.copy()}
     magnitudes = np.floor(ACTIVATION_STEPS * np.log2(1 + np.arange(256)) + 0.5)
@@ -62,7 +62,7 @@ def prior_arrays(network: CollageNetwork) -> Arrays:
 
 
 def dictionary_arrays(network: CollageNetwork) -> Arrays:
-    """Atoms and gains in 1/4096ths, and the channels of every plane."""
+    """Return atoms and gains in units of 1/4096, and the channels of every plane."""
     dictionary = network.dictionary
     gains = torch.round(torch.exp(dictionary.gain) * 4096)
     arrays: Arrays = {"gains": gains.to(torch.int32).numpy()}
@@ -74,7 +74,7 @@ def dictionary_arrays(network: CollageNetwork) -> Arrays:
 
 
 def plane_network_arrays(name: str, network: PlaneNetwork) -> Arrays:
-    """A restoration or an enlargement; its last layer rounds to 1/16 level."""
+    """Return the arrays of a restoration or an enlargement; its last layer rounds to 1/16 pixel level."""
     arrays: Arrays = {}
     hidden = network.hidden()
     for index, (layer, line) in enumerate(hidden):
@@ -84,7 +84,7 @@ def plane_network_arrays(name: str, network: PlaneNetwork) -> Arrays:
 
 
 def laplace_table(table: int) -> NDArray[np.float64]:
-    """Probabilities of a table's values -L..L and of everything beyond, by the Laplace distribution."""
+    """Return the Laplace probabilities of a table's values -L..L, and of all others: float64 (2 L + 2,)."""
     scale = FIRST_SCALE * SCALE_RATIO**table
     radius = min(math.ceil(7 * scale) + 2, MAX_RADIUS)
     value = np.abs(np.arange(-radius, radius + 1))
@@ -95,7 +95,10 @@ def laplace_table(table: int) -> NDArray[np.float64]:
 
 @torch.no_grad()
 def count_tables(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]]) -> list[NDArray[np.int64]]:
-    """Counts of every table from what the network codes on (pictures, steps) batches, made symmetric."""
+    """Count the symbols that the network codes with every table on (pictures, steps) batches.
+
+    Counts are symmetric in the sign, at least 1, and mixed with the Laplace distribution: int64 (2 L + 2,).
+    """
     totals = [np.zeros(laplace_table(t).size) for t in range(TABLES)]
     for rgb, step in batches:
         outcome = network(rgb, step)
@@ -115,7 +118,7 @@ def count_tables(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor
 
 
 def decoder_arrays(network: CollageNetwork, counts: list[NDArray[np.int64]]) -> Arrays:
-    """Everything in the decoder file."""
+    """Return all arrays of the decoder file."""
     return {
         **dictionary_arrays(network),
         **prior_arrays(network),
@@ -128,7 +131,7 @@ def decoder_arrays(network: CollageNetwork, counts: list[NDArray[np.int64]]) -> 
 
 
 def encoder_arrays(network: CollageNetwork) -> Arrays:
-    """Everything in the encoder file: analysis matrices in single, the hypernetwork in half precision."""
+    """Return all arrays of the encoder file: analysis matrices float32, hypernetwork float16."""
     arrays: Arrays = {f"analysis.{p}": a.numpy() for p, a in enumerate(network.dictionary.analysis)}
     state = network.hypernetwork.state_dict()
     return arrays | {f"hypernetwork.{name}": value.to(torch.float16).numpy() for name, value in state.items()}
@@ -136,9 +139,10 @@ def encoder_arrays(network: CollageNetwork) -> Arrays:
 
 @torch.no_grad()
 def export(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]], name: str, folder: Path) -> str:
-    """Write the decoder and encoder files of a model and return the fingerprint; earlier encoders go.
+    """Write the decoder and encoder files of a model and return the fingerprint.
 
-    Raises ValueError if a layer could leave the range in which the decoder's arithmetic is exact.
+    Encoder files of earlier versions are deleted. Raises ValueError if a layer could leave the range in which
+    the decoder's arithmetic is exact.
     """
     network = network.cpu().eval()
     arrays = decoder_arrays(network, count_tables(network, batches))

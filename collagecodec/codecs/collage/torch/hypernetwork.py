@@ -1,8 +1,8 @@
-"""The hypernetwork: one forward pass from a picture to its codes.
+"""The hypernetwork: improves the codes of the linear analysis in a forward pass.
 
-The linear analysis gives each code; the network adds what transform coding cannot know. From the picture
-and the linear codes it predicts, for every code, a correction and a threshold: a smooth version of
-rate-distortion optimised quantisation, which pulls codes towards zero where the rate is not worth it.
+From the picture and the linear codes it predicts a correction and a threshold for every code. The threshold
+is a smooth form of rate-distortion optimised quantisation: it pulls codes towards zero where the error
+that they save is not worth their rate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 class Modulation(nn.Module):
-    """Scale and shift of each channel by the level (FiLM, Perez et al. 2018)."""
+    """Scales and shifts each channel depending on the step (FiLM, Perez et al. 2018)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -22,15 +22,15 @@ class Modulation(nn.Module):
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
-    def forward(self, x: Tensor, rate_index: Tensor) -> Tensor:
-        """`x` (B, C, H, W), `rate_index` (B,), about 6."""
-        centred = (rate_index - 6).unsqueeze(1)
+    def forward(self, x: Tensor, log_step: Tensor) -> Tensor:
+        """Modulate `x` (B, C, H, W); `log_step` (B,) is half the binary logarithm of the step code, 0..8."""
+        centred = (log_step - 6).unsqueeze(1)
         scale, shift = self.outer(torch.relu(self.inner(torch.cat([centred, centred**2], 1)))).chunk(2, 1)
         return x * (1 + scale[..., None, None]) + shift[..., None, None]
 
 
 class Residual(nn.Module):
-    """x + conv(relu(modulate(conv(relu(x)))))."""
+    """A residual block: x + conv(relu(modulate(conv(relu(x)))))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -39,13 +39,13 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.second.weight)
 
-    def forward(self, x: Tensor, rate_index: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
-        return x + self.second(torch.relu(self.modulation(self.first(torch.relu(x)), rate_index)))
+    def forward(self, x: Tensor, log_step: Tensor) -> Tensor:
+        """Apply the block to `x` (B, C, H, W); the shape does not change."""
+        return x + self.second(torch.relu(self.modulation(self.first(torch.relu(x)), log_step)))
 
 
 class HyperNetwork(nn.Module):
-    """Framed planes and linear codes (in quantiser steps) to improved codes (in quantiser steps)."""
+    """The network from framed planes and linear codes to improved codes, both in quantiser steps."""
 
     def __init__(self, channels: int, widths: tuple[int, int, int] = (64, 128, 256)) -> None:
         super().__init__()
@@ -62,15 +62,19 @@ class HyperNetwork(nn.Module):
             bias = torch.cat([torch.zeros(channels), torch.full((channels,), -1.0)])
             self.out.bias = nn.Parameter(bias)
 
-    def forward(self, ycc: Tensor, linear: Tensor, rate_index: Tensor) -> Tensor:
-        """`ycc` (B, 3, n(R+1), n(S+1)) framed, `linear` (B, C, R, S), `rate_index` (B,); returns (B, C, R, S)."""
+    def forward(self, ycc: Tensor, linear: Tensor, log_step: Tensor) -> Tensor:
+        """Return improved codes (B, C, R, S), before rounding.
+
+        `ycc` (B, 3, n (R + 1), n (S + 1)) are framed planes centred on 0, `linear` (B, C, R, S) linear codes
+        in quantiser steps; `log_step` (B,) is half the binary logarithm of the step code.
+        """
         x = F.pixel_unshuffle(ycc / 64, 4)
         x = self.down(torch.relu(self.stem(x)))
-        x = self.cells(torch.relu(self.local(x, rate_index)))
+        x = self.cells(torch.relu(self.local(x, log_step)))
         clipped = linear.clamp(-3, 3)
         x = x + self.codes(torch.cat([clipped, torch.log2(1 + linear.abs())], 1))
         for block in self.wide:
-            x = block(x, rate_index)
+            x = block(x, log_step)
         correction, threshold = self.out(torch.relu(x)).float().chunk(2, 1)
         codes = linear + correction
         return codes - 0.5 * torch.sigmoid(threshold) * torch.tanh(2 * codes)

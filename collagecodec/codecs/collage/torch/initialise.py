@@ -1,4 +1,4 @@
-"""Starting values of the prior, measured on data: scales of every channel and linear predictions."""
+"""Initial values of the prior, measured on data: the scale of every channel and the linear predictors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def initialise(network: CollageNetwork, pictures: Tensor) -> None:
 
 
 def set_predictions(network: CollageNetwork, codes: Tensor) -> None:
-    """Least-squares predictors of the first slice from codes (B, C, R, S)."""
+    """Set the predictors of the first slice to the least-squares solution for codes (B, C, R, S)."""
     low = codes[:, : network.slices[1]]
     rows, columns = low.shape[-2:]
     left = (low[..., 2:] * low[..., :-2]).sum((0, 2, 3)) / (low[..., :-2] ** 2).sum((0, 2, 3))

@@ -1,8 +1,8 @@
-"""Layers that compute, in float32, exactly what the integer decoder computes.
+"""Torch twin of `collagecodec.codecs.collage.integers`: float32 layers with the results of the integer decoder.
 
-Activations are multiples of 1/16 in [0, 127/16]; weights are multiples of 2^-shift with at most 127 steps.
-Every sum is then a multiple of 2^-(shift + 4), and stays exact in float32 while its integer value is below
-2^24. Rounding is floor(x + 1/2), as a right shift with rounding does it. Gradients pass straight through.
+Activations are multiples of 1/16 in 0..127/16; weights are multiples of 2^-shift, at most 127 of them. Every
+sum is a multiple of 2^-(shift + 4) and exact in float32 as long as the multiple is below 2^24. Rounding is
+floor(x + 1/2), as in a right shift with rounding. Gradients pass through roundings unchanged.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ ACTIVATION_MAX = 127
 
 
 def straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
-    """The value of `exact` with the gradient of `smooth`."""
+    """Return the value of `exact` with the gradient of `smooth`."""
     return smooth + (exact - smooth).detach()
 
 
 @fusible
 def activate(x: Tensor) -> Tensor:
-    """Clipped, quantised rectifier: values k/16 with k in 0..127."""
+    """Rectify, clip and round to multiples k/16 with k in 0..127."""
     steps = torch.floor(x * ACTIVATION_STEPS + 0.5).clamp(0, ACTIVATION_MAX) / ACTIVATION_STEPS
     return straight_through(steps, x.clamp(0, ACTIVATION_MAX / ACTIVATION_STEPS))
 
 
 @fusible
 def magnitude_feature(symbols: Tensor) -> Tensor:
-    """log2(1 + |q|) in sixteenths, clipped like an activation: what the prior sees of a decoded symbol."""
+    """Return log2(1 + |q|) rounded to 1/16 and clipped like an activation: the prior's input for a symbol q."""
     steps = torch.floor(ACTIVATION_STEPS * torch.log2(1 + symbols.abs()) + 0.5)
     return steps.clamp(0, ACTIVATION_MAX) / ACTIVATION_STEPS
 
 
 @fusible
 def smooth_magnitude(symbols: Tensor) -> Tensor:
-    """The value of `magnitude_feature` with the gradient of log2(1 + |q|)."""
+    """Return the value of `magnitude_feature` with the gradient of log2(1 + |q|)."""
     smooth = torch.log2(1 + symbols.abs()).clamp(0, ACTIVATION_MAX / ACTIVATION_STEPS)
     steps = torch.floor(ACTIVATION_STEPS * smooth + 0.5).clamp(0, ACTIVATION_MAX) / ACTIVATION_STEPS
     return straight_through(steps, smooth)
 
 
 class IntegerLayer(nn.Module):
-    """Linear map of the channels, or 3x3 convolution, with integer weights; (B, C, H, W) to (B, D, H, W)."""
+    """A convolution with integer weights and a 1x1 or 3x3 kernel, from (B, C, H, W) to (B, D, H, W)."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 1, shift: int = 7, padding: int | None = None
@@ -58,15 +58,15 @@ class IntegerLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def integer_weight(self) -> Tensor:
-        """Weights in units of 2^-shift: whole numbers in -127..127, shape of `weight`."""
+        """Return the weights in units of 2^-shift: integers -127..127 in the shape of `weight`."""
         return torch.floor(self.weight * 2**self.shift + 0.5).clamp(-127, 127)
 
     def integer_bias(self) -> Tensor:
-        """Biases in units of 2^-(shift + 4): whole numbers."""
+        """Return the biases (D,) in units of 2^-(shift + 4): integers."""
         return torch.floor(self.bias * (ACTIVATION_STEPS * 2**self.shift) + 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum before activation; real value, exact."""
+        """Return the exact sums before activation, (B, D, H, W)."""
         scale = 2.0**self.shift
         limit = 127 / scale
         weight = straight_through(self.integer_weight() / scale, self.weight.clamp(-limit, limit))
@@ -75,7 +75,7 @@ class IntegerLayer(nn.Module):
 
 
 class RateLine(nn.Module):
-    """Per-channel straight line in the level (the logarithm of the step), in integers like the layers."""
+    """A slope for every channel, in integers like the layers, that is multiplied by the rate index."""
 
     def __init__(self, channels: int, shift: int = 7) -> None:
         super().__init__()
@@ -83,10 +83,10 @@ class RateLine(nn.Module):
         self.slope = nn.Parameter(torch.zeros(channels))
 
     def integer_slope(self) -> Tensor:
-        """Slopes in units of 2^-shift: whole numbers, not limited to 127."""
+        """Return the slopes (C,) in units of 2^-shift: integers, not limited to 127."""
         return torch.floor(self.slope * 2**self.shift + 0.5)
 
     def forward(self, rate_index: Tensor) -> Tensor:
-        """`rate_index` of shape (B, 1, 1, 1), multiples of 1/16; returns (B, C, 1, 1)."""
+        """Return the line's values (B, C, 1, 1); `rate_index` (B, 1, 1, 1) is in multiples of 1/16."""
         slope = straight_through(self.integer_slope() / 2.0**self.shift, self.slope)
         return slope.view(1, -1, 1, 1) * rate_index

@@ -1,4 +1,4 @@
-"""The lapped orthogonal transform: where the lapped dictionary starts before it is trained.
+"""The lapped orthogonal transform, the initial value of the lapped dictionary.
 
 Source: Malvar & Staelin, "The LOT: transform coding without blocking effects", IEEE Trans. ASSP 37(4), 1989.
 """
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 def dct_basis(n: int) -> Floats:
-    """Orthonormal DCT-II, shape (n, n), one basis function a row, by rising frequency."""
+    """Return the orthonormal DCT-II, shape (n, n); rows are basis functions by rising frequency."""
     k, x = np.arange(n)[:, None], np.arange(n)[None, :]
     basis = np.sqrt(2 / n) * np.cos(np.pi * k * (2 * x + 1) / (2 * n))
     basis[0] /= np.sqrt(2)
@@ -20,12 +20,12 @@ def dct_basis(n: int) -> Floats:
 
 
 def lot_basis(n: int = 16, correlation: float = 0.95) -> Floats:
-    """Orthonormal lapped basis of `n` functions of `2 n` samples, shape (n, 2 n), by rising frequency.
+    """Return an orthonormal lapped basis of n functions with 2 n samples, shape (n, 2 n), by rising frequency.
 
     With De, Do the even and odd DCT rows and J the reversal, the feasible set is
-    P = 1/2 [[De-Do, (De-Do)J], [De-Do, -(De-Do)J]]; each symmetric half is rotated by the eigenvectors of
-    P R P', R the covariance of an AR(1) process of the given correlation. `n` is even. Shifts of the
-    basis by `n` samples are orthogonal to each other.
+    P = 1/2 [[De-Do, (De-Do)J], [De-Do, -(De-Do)J]]. Each symmetric half is rotated by the eigenvectors of
+    P R P', where R is the covariance of an AR(1) process with the given correlation. Shifts of the basis by n
+    samples are orthogonal to each other. Raises ValueError unless n is even.
     """
     if n < 2 or n % 2:
         raise ValueError(f"a lapped basis has an even number of functions, not {n}")
@@ -44,7 +44,7 @@ def lot_basis(n: int = 16, correlation: float = 0.95) -> Floats:
 
 
 def separable_atoms(basis: Floats, count: int) -> Floats:
-    """The `count` outer products of lowest frequency (u^2 + v^2), shape (count, 2n, 2n), orthonormal."""
+    """Return the `count` outer products of lowest frequency (u^2 + v^2), orthonormal: (count, 2n, 2n)."""
     n = basis.shape[0]
     if not 1 <= count <= n * n:
         raise ValueError(f"between 1 and {n * n} atoms can be made from {n} functions, not {count}")

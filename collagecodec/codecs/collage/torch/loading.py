@@ -1,4 +1,4 @@
-"""Torch twins of a decoder's parts, from the whole numbers of its file."""
+"""Builds the torch twins of a decoder from the integers of its file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from collagecodec.codecs.collage.torch.restoration import Restoration
 
 @dataclass(frozen=True)
 class Twins:
-    """What a refinement differentiates; no parameter wants a gradient."""
+    """The differentiable parts of a decoder; no parameter requires a gradient."""
 
     atoms: tuple[Tensor, ...]
     """Atoms of every plane, (V, 4 n n) float32."""
@@ -30,7 +30,7 @@ class Twins:
 
 
 def twins_of(decoder: decoders.DecoderModel) -> Twins:
-    """The differentiable parts of a decoder."""
+    """Return the torch twins of a decoder."""
     planes = decoder.dictionary.planes
     stored = decoder.restoration
     return Twins(
@@ -43,13 +43,13 @@ def twins_of(decoder: decoders.DecoderModel) -> Twins:
 
 def _prior(decoder: decoders.DecoderModel) -> Prior:
     stored = decoder.prior
-    bounds = [part.first for part in stored.slices] + [stored.slices[-1].last]
+    bounds = [each.first for each in stored.slices] + [stored.slices[-1].last]
     prior = Prior(bounds, hidden=stored.slices[0].networks[0].mix.weight.shape[0])
-    for index, part in enumerate(stored.slices):
-        if part.before:
-            _fill(prior.embed_before[index], part.before)
-        _fill(prior.embed_own[index], part.own)
-        for network, source in zip(prior.networks(index), part.networks, strict=True):
+    for index, stored_slice in enumerate(stored.slices):
+        if stored_slice.before:
+            _fill(prior.embed_before[index], stored_slice.before)
+        _fill(prior.embed_own[index], stored_slice.own)
+        for network, source in zip(prior.networks(index), stored_slice.networks, strict=True):
             _fill(network.near, source.near)
             _fill(network.mix, source.mix)
             _fill(network.out, source.out, network.line)
@@ -69,7 +69,7 @@ def _restoration(layers: tuple[StoredLayer, ...]) -> Restoration:
 
 
 def _fill(layer: nn.Module, source: StoredLayer, line: RateLine | None = None) -> None:
-    """Set a layer, and its line in the level, to what the decoder stores of it."""
+    """Set a layer, and its line in the rate index, to the decoder's weights."""
     assert isinstance(layer, IntegerLayer)
     unit = 2.0**layer.shift
     outputs, inputs, kernel, _ = layer.weight.shape

@@ -1,4 +1,4 @@
-"""The whole production codec in torch: analysis, hypernetwork, quantiser, prior, synthesis."""
+"""The codec `collage` in torch: analysis, hypernetwork, quantiser, prior, synthesis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from collagecodec.codecs.collage.torch.enlargement import Enlargement
 from collagecodec.codecs.collage.torch.hypernetwork import HyperNetwork
-from collagecodec.codecs.collage.torch.prior import Prior, laplace_bits, rate_index_of, scale_of
+from collagecodec.codecs.collage.torch.prior import Prior, laplace_bits, scale_of, scaled_rate_index
 from collagecodec.codecs.collage.torch.restoration import Restoration
 from collagecodec.codecs.collage.torch.transform import Dictionary, frame, rgb_from_ycc, ycc_from_rgb
 
@@ -21,7 +21,7 @@ SLICE_ENDS = ((10, 3, 3), (48, 16, 16), (128, 40, 40), (256, 64, 64))
 def slice_layout(
     atoms: tuple[int, int, int] = ATOMS, ends: tuple[tuple[int, int, int], ...] = SLICE_ENDS
 ) -> tuple[list[int], list[int]]:
-    """First channel of each slice (channel count last), and for each channel its place among all atoms."""
+    """Return the first channel of each slice, followed by the channel count, and the atom of each channel."""
     starts = (0, atoms[0], atoms[0] + atoms[1])
     order: list[int] = []
     slices = [0]
@@ -35,24 +35,24 @@ def slice_layout(
 
 
 class Outcome(NamedTuple):
-    """What one pass over a batch of pictures gives."""
+    """Rate and distortion of a batch of pictures."""
 
     bits: Tensor
-    """Bits of every picture as coded, a gradient for the prior only: (B,)."""
+    """Bits of every picture as coded, with a gradient for the prior only: (B,)."""
     soft_bits: Tensor
-    """Bits under uniform noise instead of rounding, a gradient for the encoder only: (B,)."""
+    """Bits with uniform noise instead of rounding, with a gradient for the encoder only: (B,)."""
     error: Tensor
-    """Mean squared error of every picture over pixels and RGB, 8-bit units squared: (B,)."""
+    """Mean squared error of every picture over pixels and RGB, in squared pixel levels: (B,)."""
     codes: Tensor
     """Integer codes (B, C, R, S)."""
     symbols: Tensor
-    """What is entropy coded: codes less their predictions."""
+    """Entropy-coded integers (B, C, R, S): codes minus their predictions."""
     positions: Tensor
-    """Positions on the table scale."""
+    """Positions on the table scale, (B, C, R, S)."""
 
 
 class CollageNetwork(nn.Module):
-    """All that is trained of the production codec."""
+    """All trained parts of the codec `collage`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,15 +66,16 @@ class CollageNetwork(nn.Module):
     def forward(
         self, rgb: Tensor, step: Tensor, learn_codes: bool = True, enlarge: bool = False
     ) -> Outcome | tuple[Tensor, Tensor]:
-        """Encode and decode (B, 3, H, W) pictures in 0..255 with the steps (B,).
+        """Encode and decode pictures (B, 3, H, W) in 0..255 with steps (B,) in pixel levels.
 
-        With `enlarge`, only the enlargement learns, and the result are planes (B, 3, 2 H, 2 W) with it and
-        with its kernel alone.
+        Without `learn_codes` the analysis and the hypernetwork get no gradient. With `enlarge` only the
+        enlargement gets a gradient, and the results are planes (B, 3, 2 H, 2 W): enlarged, and doubled by the
+        cubic kernel alone.
         """
         if enlarge:
             planes = self.decoded(rgb, step)
             with torch.autocast(rgb.device.type, torch.bfloat16):
-                detail = self.enlargement.detail(planes, levels_of(step).view(-1, 1, 1, 1))
+                detail = self.enlargement.detail(planes, scaled_rate_indices(step).view(-1, 1, 1, 1))
             plain = self.enlargement.doubled(planes)
             return plain + detail.float(), plain
         with torch.set_grad_enabled(learn_codes and torch.is_grad_enabled()):
@@ -82,35 +83,35 @@ class CollageNetwork(nn.Module):
         return self.outcome(rgb, step, codes)
 
     def encode(self, rgb: Tensor, step: Tensor, half: bool = True) -> Tensor:
-        """Real-valued codes in quantiser steps: (B, 3, H, W) in 0..255 and (B,) to (B, C, R, S)."""
+        """Return real-valued codes (B, C, R, S) in quantiser steps of pictures (B, 3, H, W) in 0..255."""
         ycc = frame(ycc_from_rgb(rgb))
         linear = self.dictionary.analyse(ycc) / self.dictionary.steps(step)
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=half):
-            codes: Tensor = self.hypernetwork(ycc, linear, levels_of(step))
+            codes: Tensor = self.hypernetwork(ycc, linear, scaled_rate_indices(step))
         return codes
 
     @torch.no_grad()
     def decoded(self, rgb: Tensor, step: Tensor) -> Tensor:
-        """Restored planes (B, 3, H, W) of (B, 3, H, W) pictures in 0..255, as a decoder has them."""
+        """Return the decoder's restored planes (B, 3, H, W), centred on 0, of pictures (B, 3, H, W) in 0..255."""
         codes = torch.round(self.encode(rgb, step))
         planes = self.dictionary.synthesise(codes * self.dictionary.steps(step))
-        restored: Tensor = self.restoration(planes, levels_of(step).view(-1, 1, 1, 1))
+        restored: Tensor = self.restoration(planes, scaled_rate_indices(step).view(-1, 1, 1, 1))
         return restored
 
     def outcome(self, rgb: Tensor, step: Tensor, codes: Tensor, half: bool = True) -> Outcome:
-        """Rate and distortion of real-valued codes; the error is not exact with `half`."""
+        """Return rate and distortion of real-valued codes (B, C, R, S); with `half` the error is approximate."""
         rounded = torch.round(codes.detach())
         first = self.slices[1]
         means = torch.zeros_like(rounded)
         means[:, :first] = self.prior.means(rounded[:, :first])
         symbols = rounded - means
-        positions = self.prior(symbols, levels_of(step).view(-1, 1, 1, 1))
+        positions = self.prior(symbols, scaled_rate_indices(step).view(-1, 1, 1, 1))
         scale = scale_of(positions)
         noisy = codes - means + torch.rand_like(codes) - 0.5
         planes = self.dictionary.synthesise((codes + (rounded - codes).detach()) * self.dictionary.steps(step))
-        # Half precision rounds the sums of the restoration before its own rounding: no matter for a gradient.
+        # Half precision adds rounding errors to the restoration, which do not matter for a gradient.
         with torch.autocast(rgb.device.type, torch.bfloat16, enabled=half):
-            planes = self.restoration(planes, levels_of(step).view(-1, 1, 1, 1)).float()
+            planes = self.restoration(planes, scaled_rate_indices(step).view(-1, 1, 1, 1)).float()
         height, width = rgb.shape[-2:]
         back = rgb_from_ycc(planes[..., :height, :width])
         return Outcome(
@@ -123,6 +124,6 @@ class CollageNetwork(nn.Module):
         )
 
 
-def levels_of(step: Tensor) -> Tensor:
-    """Level of each step, (B,) to (B,)."""
-    return torch.tensor([rate_index_of(float(s)) for s in step], device=step.device)
+def scaled_rate_indices(step: Tensor) -> Tensor:
+    """Return the rate index, divided by 16, of each step (B,) in pixel levels."""
+    return torch.tensor([scaled_rate_index(float(s)) for s in step], device=step.device)

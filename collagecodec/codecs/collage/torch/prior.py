@@ -1,9 +1,9 @@
-"""Torch twin of the prior (`collagecodec.codecs.collage.prior`): which probability table each symbol uses.
+"""Torch twin of the prior (`collagecodec.codecs.collage.prior`), which chooses the table of every symbol.
 
-Symbols on the grid of range cells are decoded slice by slice (channels from low to high frequency) and, in
-a slice, pass by pass (quincunx order). Each pass has its own small network. It sees the magnitudes of all
-that is decoded already in the 3x3 cells around, and the level; it returns a position on the scale of
-tables, whole positions being the tables of the file format.
+Symbols are decoded slice by slice (channels from low to high frequency) and, within a slice, pass by pass
+(quincunx order). Each pass has a small network. Its inputs are the rate index and the magnitudes of all earlier
+symbols in the 3x3 cells around; its outputs are positions on a continuous scale of tables, whose integers
+are the tables of the file format.
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ BEFORE, OWN, HIDDEN = 64, 32, 96
 LOG2_E = 1.4426950408889634
 
 
-def rate_index_of(step: float) -> float:
-    """The level of a step: log2 of the step in 1/64ths, halved and rounded down to sixteenths.
+def scaled_rate_index(step: float) -> float:
+    """Return the rate index of a step in pixel levels, divided by 16.
 
-    Computed in whole numbers so that every machine agrees.
+    The computation uses integers, so every machine gets the same result.
     """
     return (int(step * 64) ** 8).bit_length() / ACTIVATION_STEPS - 1 / ACTIVATION_STEPS
 
 
 def pass_masks(rows: int, columns: int, slice_index: int) -> list[Tensor]:
-    """Boolean (rows, columns) masks of the passes of a slice, in decoding order.
+    """Return boolean masks (rows, columns) of the passes of a slice, in coding order.
 
-    Quincunx order: even-even cells, odd-odd cells, the rest. Slices after the first join the first two.
+    The first slice has three passes: cells with even row and column, cells with odd row and column, all
+    others. Later slices join the first two.
     """
     i, j = torch.arange(rows)[:, None] % 2, torch.arange(columns)[None, :] % 2
     even, odd, rest = (i + j) == 0, (i + j) == 2, (i + j) == 1
@@ -53,7 +54,7 @@ def pass_masks(rows: int, columns: int, slice_index: int) -> list[Tensor]:
 
 
 class PassNetwork(nn.Module):
-    """Positions on the table scale for the channels of one slice in one pass."""
+    """The network that gives the positions on the table scale of a slice's channels in a pass."""
 
     def __init__(self, before: int, own: int, channels: int, hidden: int = HIDDEN) -> None:
         super().__init__()
@@ -64,13 +65,19 @@ class PassNetwork(nn.Module):
         self.line = RateLine(channels, shift=5)
 
     def forward(self, features: Tensor, rate_index: Tensor) -> Tensor:
-        """`features` (B, F, H, W), `rate_index` (B, 1, 1, 1); returns (B, C, H, W), unrounded positions."""
+        """Return unrounded positions (B, C, H, W) for `features` (B, F, H, W).
+
+        `rate_index` (B, 1, 1, 1) is in multiples of 1/16.
+        """
         hidden = activate(self.mix(activate(self.near(features))))
         return self.out(hidden) + self.line(rate_index)
 
 
 class Prior(nn.Module):
-    """All passes of all slices. `slices` holds the first channel of each slice and the channel count last."""
+    """The networks of all passes of all slices, and the linear predictors of the first slice.
+
+    `slices` holds the first channel of each slice, followed by the channel count.
+    """
 
     def __init__(self, slices: list[int], hidden: int = HIDDEN) -> None:
         super().__init__()
@@ -92,15 +99,15 @@ class Prior(nn.Module):
         self.direct = nn.Parameter(torch.zeros(count, count * 4))
 
     def networks(self, index: int) -> list[PassNetwork]:
-        """The networks of the passes of a slice."""
+        """Return the networks of the passes of a slice."""
         return [network for network in self.passes[index].children() if isinstance(network, PassNetwork)]
 
     def forward(self, symbols: Tensor, rate_index: Tensor) -> Tensor:
-        """Positions (B, C, H, W) for coded symbols (B, C, H, W), every pass seeing only what precedes it."""
+        """Return positions (B, C, H, W) for symbols (B, C, H, W); a pass sees the symbols of earlier passes."""
         return self.positions(magnitude_feature(symbols), rate_index)
 
     def positions(self, magnitudes: Tensor, rate_index: Tensor) -> Tensor:
-        """The same from the magnitude features (B, C, H, W) of the symbols."""
+        """Return positions (B, C, H, W) for the magnitude features (B, C, H, W) of the symbols."""
         batch, _, rows, columns = magnitudes.shape
         plane = torch.ones_like(magnitudes[:, :1])
         context = [plane * rate_index, plane * (ACTIVATION_MAX / ACTIVATION_STEPS)]
@@ -110,20 +117,20 @@ class Prior(nn.Module):
             seen = torch.zeros(rows, columns, dtype=torch.bool)
             merged = torch.zeros(batch, last - first, rows, columns, device=magnitudes.device)
             for network, mask in zip(self.networks(index), pass_masks(rows, columns, index), strict=True):
-                own = activate(self.embed_own[index](magnitudes[:, first:last])) * seen.to(magnitudes.device)
-                found = network(torch.cat([*before, own, *context], 1), rate_index)
-                merged = torch.where(mask.to(magnitudes.device), found, merged)
+                earlier = activate(self.embed_own[index](magnitudes[:, first:last])) * seen.to(magnitudes.device)
+                of_pass = network(torch.cat([*before, earlier, *context], 1), rate_index)
+                merged = torch.where(mask.to(magnitudes.device), of_pass, merged)
                 seen = seen | mask
             positions.append(merged)
         return torch.cat(positions, 1)
 
     def means(self, codes: Tensor) -> Tensor:
-        """Whole-number predictions (B, S, H, W) of the first slice's integer codes from its earlier passes."""
+        """Return integer predictions (B, S, H, W) of the first slice's integer codes from its earlier passes."""
         with torch.no_grad():
             return predict_first_slice(codes, self.weights_of_means())
 
     def weights_of_means(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The three predictors in units of 1/256: left (S,), diagonal and direct (S, 4 S)."""
+        """Return the three predictors in units of 1/256: left (S,), diagonal and direct (S, 4 S)."""
         left, diagonal, direct = (torch.floor(w * 256 + 0.5) for w in (self.left, self.diagonal, self.direct))
         return left, diagonal, direct
 
@@ -131,10 +138,12 @@ class Prior(nn.Module):
 def predict_first_slice(
     codes: Tensor, weights: tuple[Tensor, Tensor, Tensor], whole: Callable[[Tensor], Tensor] = torch.floor
 ) -> Tensor:
-    """Predictions, made whole by `whole`, for integer codes (B, S, H, W): even-even cells from the even-even
-    cell to the left (in the first column from above), odd-odd cells from their four diagonal neighbours, the
-    rest from their four direct neighbours; outside the grid by reflection, by zero where there is nothing to
-    reflect."""
+    """Return predictions (B, S, H, W), rounded by `whole`, for integer codes (B, S, H, W).
+
+    Cells with even row and column are predicted from the nearest such cell to the left, in the first column
+    from above. Cells with odd row and column are predicted from their four diagonal neighbours, all others from
+    their four direct neighbours. Neighbours outside are reflected; a single row or column has zeros there.
+    """
     left, diagonal, direct = weights
     _, _, rows, columns = codes.shape
     known = torch.zeros_like(codes)
@@ -152,21 +161,21 @@ def predict_first_slice(
         (masks[1], [(-1, -1), (-1, 1), (1, -1), (1, 1)], diagonal),
         (masks[2], [(-1, 0), (0, -1), (0, 1), (1, 0)], direct),
     ):
-        found = torch.einsum("dc,bchw->bdhw", matrix, neighbours(offsets))
-        means = torch.where(mask.to(codes.device), whole((found + 128) / 256), means)
+        sums = torch.einsum("dc,bchw->bdhw", matrix, neighbours(offsets))
+        means = torch.where(mask.to(codes.device), whole((sums + 128) / 256), means)
     return means
 
 
 @fusible
 def scale_of(position: Tensor) -> Tensor:
-    """Laplace scale b (in steps) at a position on the table scale, clipped to the tables."""
+    """Return the Laplace scale b, in quantiser steps, of positions on the table scale, clipped to the tables."""
     limited = straight_through(position.clamp(0, TABLES - 1), position.clamp(-8, TABLES + 8))
     return FIRST_SCALE * SCALE_RATIO**limited
 
 
 @fusible
 def laplace_bits(values: Tensor, scale: Tensor) -> Tensor:
-    """Bits of a value coded with unit bins under a zero-mean Laplace distribution of scale b."""
+    """Return the bits of values coded with unit bins under a zero-mean Laplace distribution of scale b."""
     distance = values.abs()
     tails = torch.exp(-(0.5 - distance).clamp(min=0) / scale) + torch.exp(-(0.5 + distance) / scale)
     near = -torch.log2((1 - 0.5 * tails).clamp(min=1e-6))

@@ -1,7 +1,7 @@
 """Torch twin of the restoration (`collagecodec.codecs.collage.restoration`): a small network after the synthesis.
 
-It sees the synthesised planes two by two pixels at a time and returns a correction of them. Its integers are
-those of the prior; its picture inputs are whole pixel levels.
+Its inputs are the synthesised planes, rounded to pixel levels, in blocks of 2x2 pixels; its output is a
+correction of the planes.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ WIDTH = 32
 
 
 class Restoration(PlaneNetwork):
-    """Planes (B, 3, H, W) centred on 0, H and W even, to restored planes of the same shape."""
+    """A network that restores planes (B, 3, H, W), centred on 0, H and W even; the shape does not change."""
 
     def __init__(self, width: int = WIDTH, depth: int = 4) -> None:
         super().__init__(width, depth, outputs=12)
 
     def grown(self, width: int, depth: int) -> Restoration:
-        """A larger restoration that starts where this one is: the same corrections, but for what 8-bit weights
-        round off one more layer.
+        """Return a larger restoration with the same corrections, up to the rounding of 8-bit weights.
 
-        Kept channels keep their weights, new channels are read with random weights and not yet listened to,
+        Existing channels keep their weights. New channels have random input weights and zero output weights,
         and new layers copy their input. Raises ValueError for a smaller width or depth.
         """
         before = len(self.layers) + 1
@@ -35,23 +34,23 @@ class Restoration(PlaneNetwork):
         larger = Restoration(width, depth)
         with torch.no_grad():
             for new, old in zip(larger.hidden(), [*self.hidden(), *[None] * (depth - before)], strict=True):
-                _settle(new[0], old[0] if old else None)
+                _copy_weights(new[0], old[0] if old else None)
                 if old:
                     new[1].slope[: len(old[1].slope)] = old[1].slope
-            _settle(larger.out, self.out)
+            _copy_weights(larger.out, self.out)
         return larger
 
     def forward(self, planes: Tensor, rate_index: Tensor) -> Tensor:
-        """`rate_index` (B, 1, 1, 1). Around the picture its outermost pixels are repeated."""
+        """Restore the planes; `rate_index` (B, 1, 1, 1). The edge pixels of the picture are repeated outwards."""
         return planes + F.pixel_shuffle(self.maps(planes, rate_index), 2)
 
 
-def _settle(new: IntegerLayer, old: IntegerLayer | None) -> None:
-    """Give a grown layer the weights of `old`, or let it copy its input; new inputs weigh nothing yet."""
+def _copy_weights(new: IntegerLayer, old: IntegerLayer | None) -> None:
+    """Give a layer the weights of `old`, with zeros for new inputs; without `old` it copies its input."""
     if old is None:
-        kept = new.weight.shape[1]
+        channels = new.weight.shape[1]
         new.weight.zero_()
-        new.weight[range(kept), range(kept), 1, 1] = 127 / 128
+        new.weight[range(channels), range(channels), 1, 1] = 127 / 128
         return
     outputs, inputs = old.weight.shape[:2]
     new.weight[:outputs] = 0

@@ -1,4 +1,4 @@
-"""Training task of the production codec."""
+"""The training task of the codec `collage`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from collagecodec.training.data import Crops
 
 
 class CollageTask:
-    """Rate-distortion training over all rates at once.
+    """Trains for rate and distortion at all rates at once.
 
-    Loss of a crop at quantiser step s: (bits per pixel + trade_off / s^2 * MSE) * s / 64. The last factor
-    evens out what the rates weigh, since fine steps cost many more bits than coarse ones. A stage may train
-    on `steps` of its own, and make every `grey_every`-th crop grey.
+    The loss of a crop at quantiser step s is (bits per pixel + trade_off / s^2 * MSE) * s / 64. The last factor
+    balances the rates, since fine steps cost many more bits than coarse steps. A stage may set a range of
+    `steps`, in pixel levels, and turn every `grey_every`-th crop grey.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -32,17 +32,17 @@ class CollageTask:
         self.network = CollageNetwork()
 
     def prepare(self, crops: Crops) -> None:
-        """Measure scales and predictions on three batches."""
+        """Measure the initial scales and predictors of the prior on three batches."""
         initialise(self.network, torch.cat([crops.at(i).float() for i in range(3)]))
 
     def enter(self, stage: Stage) -> None:
-        """Grow the restoration to a stage's `restoration = [width, depth]`."""
+        """Grow the restoration to the stage's option `restoration = [width, depth]`."""
         if "restoration" in stage.options:
             torch.manual_seed(self.seed)
             self.network.restoration = self.network.restoration.grown(*stage.options["restoration"])
 
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
-        """See the class; figures are means over the batch: bpp as coded, MSE as PSNR in dB."""
+        """Return the loss of a batch (B, 3, H, W) uint8, and the mean bpp and PSNR (dB) over the batch."""
         rgb = batch.float()
         every = stage.options.get("grey_every", 0)
         if every:
@@ -65,19 +65,19 @@ class CollageTask:
         return loss, figures
 
     def _steps(self, count: int, stage: Stage) -> Tensor:
-        """Quantiser steps of so many crops, drawn evenly on a logarithmic scale."""
+        """Draw quantiser steps (count,) in pixel levels, uniform on a logarithmic scale."""
         finest, coarsest = stage.options.get("steps", self.steps)
         return finest * torch.exp(torch.rand(count) * math.log(coarsest / finest))
 
     def _enlarging(self, network: nn.Module, rgb: Tensor, step: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Loss of the enlargement alone: crops are halved by averaging, coded, decoded at twice the size.
+        """Return the loss of the enlargement and its gain in dB over the cubic kernel.
 
-        Beside the loss the log has the gain over the kernel alone, in dB.
+        Crops are halved by averaging, coded, and decoded at twice the size.
         """
         halved = torch.floor(F.avg_pool2d(rgb, 2) + 0.5)
         large, plain = network(halved, step, enlarge=True)
         errors = [((rgb_from_ycc(planes) - rgb) ** 2).mean((1, 2, 3)) for planes in (large, plain)]
         psnr, before = (float((10 * torch.log10(255**2 / e.detach())).mean()) for e in errors)
-        # Every crop weighs alike, whatever its detail.
+        # The logarithm gives smooth and detailed crops equal weight.
         loss = torch.log(errors[0] + 1).mean()
         return loss, {"loss": float(loss.detach()), "psnr": psnr, "gain": psnr - before}

@@ -26,23 +26,25 @@ YCC_FROM_RGB = torch.tensor(
 
 
 def ycc_from_rgb(rgb: Tensor) -> Tensor:
-    """(B, 3, H, W) sRGB in 0..255 to luma and chroma, all centred on 0 (full-range ITU-R BT.601, JFIF)."""
+    """Return luma and chroma, centred on 0, of (B, 3, H, W) sRGB in 0..255 (full-range ITU-R BT.601, JFIF)."""
     return torch.einsum("dc,bchw->bdhw", YCC_FROM_RGB.to(rgb), rgb - 128)
 
 
 def rgb_from_ycc(ycc: Tensor) -> Tensor:
-    """Inverse of `ycc_from_rgb`."""
+    """Return sRGB in 0..255 of luma and chroma (B, 3, H, W) centred on 0: the inverse of `ycc_from_rgb`."""
     return torch.einsum("dc,bchw->bdhw", torch.linalg.inv(YCC_FROM_RGB.double()).to(ycc), ycc) + 128
 
 
 def quadrants(atoms: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Atoms (V, 2n, 2n) to flat quadrant order (V, 4 n n)."""
+    """Reorder atoms (V, 2n, 2n) quadrant by quadrant: (V, 4 n n)."""
     return atoms.reshape(-1, 2, n, 2, n).transpose(0, 1, 3, 2, 4).reshape(len(atoms), -1)
 
 
 def frame(picture: Tensor, n: int = CELL) -> Tensor:
-    """Extend (B, C, H, W) by n samples on the left and top, and on the right and bottom to a multiple of n
-    and n more, by reflection where the picture is large enough and by repeating its edge where it is not."""
+    """Extend (B, C, H, W) by n samples at the left and top; at the right and bottom to a multiple of n plus n.
+
+    The extension reflects the picture, or repeats its edge if a side is not longer than 2 n.
+    """
     height, width = picture.shape[-2:]
     pads = (n, n + -width % n, n, n + -height % n)
     mode = "reflect" if min(height, width) > 2 * n else "replicate"
@@ -50,7 +52,7 @@ def frame(picture: Tensor, n: int = CELL) -> Tensor:
 
 
 def patches(framed: Tensor, n: int = CELL) -> Tensor:
-    """Overlapping patches of every cell: (B, C, n(R+1), n(S+1)) to (B, C, R, S, 4 n n)."""
+    """Return the overlapping patches of all cells, (B, C, R, S, 4 n n), of planes (B, C, n(R+1), n(S+1))."""
     batch, channels, height, width = framed.shape
     rows, columns = height // n, width // n
     blocks = framed.reshape(batch, channels, rows, n, columns, n).permute(0, 1, 2, 4, 3, 5)
@@ -59,7 +61,7 @@ def patches(framed: Tensor, n: int = CELL) -> Tensor:
 
 
 def overlap_add(parts: Tensor, n: int = CELL) -> Tensor:
-    """Sum of overlapping cells (B, C, R, S, 4 n n) over the blocks that have all four: (B, C, n(R-1), n(S-1))."""
+    """Sum overlapping cells (B, C, R, S, 4 n n) in the blocks that four cells cover: (B, C, n(R-1), n(S-1))."""
     batch, channels, rows, columns, _ = parts.shape
     quads = parts.reshape(batch, channels, rows, columns, 4, n * n).unbind(-2)
     blocks = sum(quads[2 * y + x][:, :, 1 - y : rows - y, 1 - x : columns - x] for y in (0, 1) for x in (0, 1))
@@ -73,10 +75,10 @@ def overlap_add(parts: Tensor, n: int = CELL) -> Tensor:
 
 
 class Dictionary(nn.Module):
-    """Analysis and synthesis matrices of the three planes; starts as the lapped orthogonal transform."""
+    """Analysis and synthesis matrices of the three planes, initially the lapped orthogonal transform."""
 
     def __init__(self, atoms: tuple[int, int, int], order: list[int]) -> None:
-        """`order` lists, for every channel of the code, its position among the planes' atoms laid end to end."""
+        """Create `atoms` atoms for each plane; `order` lists the position of each channel among all atoms."""
         super().__init__()
         basis = lot_basis(CELL)
         flat = [
@@ -93,17 +95,17 @@ class Dictionary(nn.Module):
     place: Tensor
 
     def steps(self, step: Tensor) -> Tensor:
-        """Quantiser step of each channel: (B,) to (B, C, 1, 1)."""
+        """Return the quantiser step of each channel, (B, C, 1, 1), for steps (B,) in pixel levels."""
         return step.view(-1, 1, 1, 1) * torch.exp(self.gain).view(1, -1, 1, 1)
 
     def analyse(self, ycc: Tensor) -> Tensor:
-        """Codes in units of picture levels: framed planes (B, 3, H, W) to (B, C, R, S)."""
+        """Return codes (B, C, R, S) in pixel levels of framed planes (B, 3, H, W)."""
         cut = patches(ycc)
-        found = [cut[:, plane] @ matrix.T for plane, matrix in enumerate(self.analysis)]
-        return torch.cat(found, -1)[..., self.order].permute(0, 3, 1, 2)
+        codes = [cut[:, plane] @ matrix.T for plane, matrix in enumerate(self.analysis)]
+        return torch.cat(codes, -1)[..., self.order].permute(0, 3, 1, 2)
 
     def synthesise(self, codes: Tensor) -> Tensor:
-        """Planes (B, 3, n(R-1), n(S-1)) from codes (B, C, R, S)."""
+        """Return planes (B, 3, n(R-1), n(S-1)), centred on 0, for codes (B, C, R, S) in pixel levels."""
         split = torch.split(codes.permute(0, 2, 3, 1)[..., self.place], list(self.atoms), -1)
-        parts = [part @ matrix for part, matrix in zip(split, self.synthesis, strict=True)]
-        return overlap_add(torch.stack(parts, 1))
+        cells = [codes_of_plane @ matrix for codes_of_plane, matrix in zip(split, self.synthesis, strict=True)]
+        return overlap_add(torch.stack(cells, 1))
