@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import CODEC_IDS, Header, write
+from bitstream.container import Header, write
 from collagecodec.codecs.pifs import fixed
+from collagecodec.codecs.pifs.codec import PifsCodec
 from collagecodec.codecs.pifs.format import Params
 from collagecodec.codecs.pifs.layout import Layout, PartitionParams
 from collagecodec.codecs.pifs.tree import QuadtreeLevel, Tree
@@ -40,5 +41,5 @@ def known(cell: int = 8, side: int = 96, seed: int = 0, augment: bool = True) ->
     level = QuadtreeLevel(cell, blank.split, blank.haar, rng.integers(8, 15, shape) * sign, place)
     tree = Tree(layout, rng.integers(96, 160, shape), [level])
     params = Params(partition, 1, 16, 8, 40)
-    header = Header(codec=CODEC_IDS["pifs"], width=side, height=side, channels=1, params=params.pack())
+    header = Header(codec=PifsCodec.number, width=side, height=side, channels=1, params=params.pack())
     return write(header, [fixed.pack([tree], 8)]), tree

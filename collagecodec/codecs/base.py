@@ -144,9 +144,9 @@ class Codec(ArrayCodec):
         """Quantiser step of a file in pixel levels; None if the codec has none."""
         return None
 
-    def encode(self, image: Image8) -> bytes:
+    def encode(self, image: Image8, progress: Progress | None = None) -> bytes:
         """Return the complete file for uint8 pixels, (H, W) or (H, W, C); UnsupportedImageError, LimitError."""
-        return self.encode_target(ArraySource(image), {}, None)
+        return self.encode_target(ArraySource(image), {}, None, progress)
 
     def decode(
         self, data: bytes, *, scale: Scale = 1, size: Size | None = None, region: Region | None = None,

@@ -8,9 +8,10 @@ import pytest
 
 import bitstream
 from bitstream import chunks, container, header, varint
-from bitstream.container import CODEC_IDS, Header, Reader, write
+from bitstream.container import Header, Reader, write
 from bitstream.entropy import Decoder, Tables, encode, quantised_weights
 from bitstream.fixed_width import pack_fixed
+from collagecodec.codecs.registry import ENTRIES
 
 DOCUMENT = (Path(bitstream.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 
@@ -57,7 +58,9 @@ def test_codec_numbers() -> None:
     listed = {
         name: int(number) for name, number in re.findall(r"^\| ([a-z-]+) \| (\d+) \|$", section, re.MULTILINE)
     }
-    assert listed == dict(CODEC_IDS)
+    assert listed == {name: entry.number for name, entry in ENTRIES.items()}
+    private = header.PRIVATE_NUMBERS
+    assert f"{private.start} .. {private.stop - 1}" in section
 
 
 def test_limits() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -13,17 +14,17 @@ from PIL import Image
 import collagecodec
 from collagecodec.cli.main import run
 from collagecodec.codecs import registry, settings
-from collagecodec.codecs.base import Codec, Progress
+from collagecodec.codecs.base import Progress
 from collagecodec.codecs.dct.codec import DctCodec
 from collagecodec.errors import UnsupportedImageError
-from collagecodec.sampling.request import Image8
+from collagecodec.io.sources import Source
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
 
 
 @dataclass(frozen=True)
-class Slow(Codec):
-    """Has a setting of every kind and tells how far it is."""
+class Slow(DctCodec):
+    """Has a setting of every kind and reports how far it is."""
 
     steps: int = 3
     rate: float = 0.5
@@ -32,21 +33,17 @@ class Slow(Codec):
     plain: bool = False
     name: ClassVar[str] = "slow"
 
-    def encode(self, image: Image8) -> bytes:
-        return self.encode_with(image, None)
-
-    def encode_with(self, image: Image8, progress: Progress | None) -> bytes:
+    def encode_source(
+        self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
+    ) -> bytes:
         if progress:
             progress(0.25, "22.4 dB")
-        return DctCodec().encode(image)
-
-    def decode(self, data: bytes, **_: Any) -> Image8:
-        return DctCodec().decode(data)
+        return super().encode_source(source, metadata)
 
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = registry.Entry(__name__, "Slow")
+    entry = registry.Entry(3, __name__, "Slow")
     monkeypatch.setattr(registry, "ENTRIES", {**registry.ENTRIES, "slow": entry})
 
 

@@ -225,12 +225,12 @@ def test_an_interrupted_fit_continues_to_the_same_bits(tmp_path: Path, fit: str)
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt, match=r"step \d+ of 90 is kept in .*fit; the same command"):
-            codec.encode_with(PICTURE, stop)
+            codec.encode(PICTURE, stop)
     shares: list[float] = []
-    assert codec.encode_with(PICTURE, lambda share, note: shares.append(share)) == expected
+    assert codec.encode(PICTURE, lambda share, note: shares.append(share)) == expected
     assert min(shares) > 0.7
     shares.clear()
-    assert codec.encode_with(PICTURE, lambda share, note: shares.append(share)) == expected
+    assert codec.encode(PICTURE, lambda share, note: shares.append(share)) == expected
     assert shares == []
 
 

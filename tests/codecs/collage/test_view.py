@@ -8,10 +8,10 @@ from tiny_model import scene
 
 import collagecodec
 from bitstream.container import Reader
-from collagecodec.codecs.collage.codec import open_rendering
+from collagecodec.codecs.collage.decoder import Picture
 from collagecodec.codecs.collage.encoder import encoding
+from collagecodec.codecs.collage.model import load_decoder
 from collagecodec.operator.fixed_point import iterate
-from collagecodec.sampling.request import Request
 
 pytestmark = pytest.mark.usefixtures("tiny_model")
 
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.usefixtures("tiny_model")
 def test_planes_are_the_fixed_point(channels, monkeypatch):
     monkeypatch.setattr(encoding, "TILE", 48)
     data = collagecodec.encode(scene(70, 90, channels=channels), quality=60, model="tiny")
-    picture = open_rendering(Reader(data), Request()).picture
+    reader = Reader(data)
+    picture = Picture(reader, load_decoder(reader.header.fingerprint.hex()))
     layout = picture.layout
     bands = picture.code_bands(16, (0, layout.block_rows), (0, layout.block_columns), 0)
     planes = np.concatenate([picture.planes(band) for band in bands], axis=1) / 16

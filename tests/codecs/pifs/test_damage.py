@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pifs_scenes import scene
 
+import collagecodec
 from bitstream.container import Header, Reader, write
 from collagecodec.codecs.pifs.codec import PifsCodec
 from collagecodec.errors import CollageError, DamagedTileError, FormatError, LimitError
@@ -61,7 +62,7 @@ def test_payloads_of_another_length_are_refused(name: str, files: dict[str, byte
         with pytest.raises(DamagedTileError):
             CODECS[name].decode(rewritten(files[name], other))
         with pytest.raises(DamagedTileError):
-            PifsCodec.collages(rewritten(files[name], other))
+            collagecodec.collages(rewritten(files[name], other))
 
 
 @settings(max_examples=60, deadline=None)
