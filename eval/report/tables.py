@@ -240,7 +240,7 @@ def paper(results: Path) -> str:
     """Return the Neural Collage paper's Table 1, its numbers beside ours."""
     rows = []
     for row in published.table1():
-        cells = [row.method]
+        cells = [row.method.replace("block-DCT", "block DCT, fixed widths")]
         cells += [f"{psnr:.2f} dB at {rate}" for psnr, rate in zip(row.psnr, row.rates, strict=True)]
         if row.method in _PAPER:
             cells += _at_rates(results, *_PAPER[row.method], row.rates)
