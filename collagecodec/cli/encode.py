@@ -12,7 +12,7 @@ import click
 
 from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
-from collagecodec.io.files import STANDARD, OutputExistsError, write_atomic
+from collagecodec.io.files import STANDARD, OutputExistsError, write_bytes_atomic
 
 TARGETS = ("quality", "bpp", "psnr", "max_bytes")
 
@@ -136,7 +136,7 @@ def encode_one(task: Task) -> dict[str, Any]:
     finally:
         bar.clear()
     seconds = time.perf_counter() - begun
-    write_atomic(task.target, lambda stream: _put(stream, data), force=task.force)
+    write_bytes_atomic(task.target, data, force=task.force)
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     figures = {
@@ -165,10 +165,6 @@ def _checkpoint(task: Task) -> Path | None:
     if "checkpoint" not in {field.name for field in fields(codec_class(codec))}:
         return None
     return Path(f"{task.target}.fit")
-
-
-def _put(stream: Any, data: bytes) -> None:
-    stream.write(data)
 
 
 def _psnr(source: Any, data: bytes) -> float | None:

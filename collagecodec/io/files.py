@@ -92,6 +92,15 @@ def write_atomic(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None],
         return partial.stat().st_size
 
 
+def write_bytes_atomic(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> int:
+    """Put `data` at `path`, or on standard output for '-'; `write_atomic` says what is returned and raised."""
+
+    def fill(stream: BinaryIO) -> None:
+        stream.write(data)
+
+    return write_atomic(path, fill, force=force)
+
+
 class _Counter:
     """A stream that cannot be sought, counting what is written."""
 

@@ -241,12 +241,12 @@ def test_a_checkpoint_goes_on_to_the_same_result(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="other settings"):
         fit(target, Settings(maps=3, steps=10, points=60, depth=2), checkpoint=path)
     path.write_bytes(b"nothing")
-    with pytest.raises(CheckpointError, match="no checkpoint"):
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
         fit(target, settings_, checkpoint=path)
 
 
 def test_divergence_is_caught_and_the_seeds_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    step, said = Fit.step, list[str]()
+    step, messages = Fit.step, list[str]()
 
     def broken(self: Fit) -> float:
         loss = step(self)
@@ -258,8 +258,8 @@ def test_divergence_is_caught_and_the_seeds_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(fitting.Fit, "step", broken)
     quick = Settings(maps=2, steps=2, points=20, depth=1, seed=4)
     bound = 5
-    assert np.isfinite(fit(sierpinski_target(), quick, told=said.append).matrices).all()
-    assert said == ["the fit diverged with seed 4; restarted with seed 5"]
+    assert np.isfinite(fit(sierpinski_target(), quick, on_restart=messages.append).matrices).all()
+    assert messages == ["the fit diverged with seed 4; restarted with seed 5"]
     bound = 99
     with pytest.raises(DivergedError, match=r"seeds 4 \.\. 6"):
         fit(sierpinski_target(), quick)

@@ -124,7 +124,7 @@ def _by_distance(levels: Image8, settings: IfsSettings, seen: Watch, told: Calla
         seen(step, settings.steps, lambda: one.system().ifs(*levels.shape), loss / 4)
 
     plan = Settings(maps=settings.maps, steps=settings.steps, seed=settings.seed)
-    return fit(target, plan, watch=stepped, told=told).ifs(*levels.shape)
+    return fit(target, plan, watch=stepped, on_restart=told).ifs(*levels.shape)
 
 
 def settled(

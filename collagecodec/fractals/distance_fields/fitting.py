@@ -2,15 +2,15 @@
 
 The loss compares two fields at random points: the system's at a depth, and the signed distance of the picture,
 both through tanh(d / tau). tau shrinks from a tenth of the picture to a pixel while the depth grows. Beside it
-stands the collage: the same loss for one application of the maps to the *picture*; where it is small, the
-attractor is near the picture at every depth (Barnsley's collage theorem).
+stands the collage loss: the same comparison after the maps are applied once to the *picture*; where it is
+small, the attractor is near the picture at every depth (Barnsley's collage theorem).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,12 @@ class DivergedError(CollageError):
 
 
 class CheckpointError(CollageError, ValueError):
-    """The checkpoint belongs to another fit or is none."""
+    """The file is not a checkpoint, or belongs to another fit."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to fit. `depth` 0: the deepest with at most `MAX_LEAVES` images. ValueError for senseless settings.
+    """How to fit. `depth` 0: the deepest with at most `MAX_LEAVES` images. ValueError for settings out of range.
 
     `maps` N maps of a `kind` over a `shape`; `steps` of Adam at `rate`, falling to a tenth; `points` a step;
     `tau` begins at `coarse` (units of the plane: the longer side of the picture is 2) and ends at `fine`
@@ -76,13 +76,13 @@ class Settings:
         return self.depth or max(1, int(math.log(MAX_LEAVES) / math.log(self.maps) + 1e-9))
 
     def stage(self, step: int) -> tuple[int, float]:
-        """Depth and share of the way from coarse to fine (0 .. 1) of a step."""
+        """Return the depth at a step, and how far the fit is from coarse to fine (0 .. 1)."""
         share = step / max(1, self.steps - 1)
         return min(self.deepest, 1 + int(share * 1.2 * self.deepest)), share
 
 
 Watch = Callable[[int, float, "Fit"], None]
-"""Called after every step with the number of steps done, the loss and the fit itself."""
+"""Callback after every step: the number of steps done, the loss and the fit itself."""
 
 
 class Fit:
@@ -93,7 +93,10 @@ class Fit:
         self.generator = torch.Generator().manual_seed(settings.seed)
         rng = np.random.default_rng(settings.seed)
         begin = start(target.points(), settings.maps, settings.kind == "affine", rng)
-        numbers = [numbers_of(settings.kind, *one) for one in zip(begin.matrices, begin.offsets, strict=True)]
+        numbers = [
+            numbers_of(settings.kind, matrix, offset)
+            for matrix, offset in zip(begin.matrices, begin.offsets, strict=True)
+        ]
         self.mirrors = torch.tensor(np.sign(np.linalg.det(begin.matrices)), dtype=torch.float32)
         self.numbers = torch.tensor(np.array(numbers), dtype=torch.float32, requires_grad=True)
         inside = target.points()
@@ -111,11 +114,11 @@ class Fit:
         self._field = torch.from_numpy(target.distances())
 
     def maps(self) -> tuple[Tensor, Tensor]:
-        """Matrices (N, 2, 2) and offsets (N, 2)."""
+        """Return matrices (N, 2, 2) and offsets (N, 2)."""
         return maps(self.settings.kind, self.numbers, self.mirrors)
 
     def placed(self) -> tuple[Tensor, Tensor]:
-        """Matrix (2, 2) and origin (2,) of the shape that the maps act on."""
+        """Return matrix (2, 2) and origin (2,) of the shape that the maps act on."""
         cosine, sine = torch.cos(self.base[2]), torch.sin(self.base[2])
         # Similarities of a disk stay disks: its two half sides are one number.
         second = (
@@ -126,11 +129,11 @@ class Fit:
         return turn * sides, self.base[:2]
 
     def width(self) -> Tensor | float:
-        """What the shape is made wider by on every side: only lines have a stroke."""
+        """Return the width added to the shape on every side: only lines have a stroke."""
         return torch.exp(self.stroke) if self.settings.shape == "line" else 0.0
 
     def step(self) -> float:
-        """Do one step of descent and return its loss."""
+        """Take a step of gradient descent and return its loss."""
         depth, share = self.settings.stage(self.done)
         tau = self.settings.coarse ** (1 - share) * (self.settings.fine * self.target.unit) ** share
         for group in self.optimiser.param_groups:
@@ -149,7 +152,7 @@ class Fit:
         return float(loss.detach())
 
     def _points(self, tau: float) -> Tensor:
-        """Half the points anywhere in the picture and a little around it, half near the boundary: (P, 2)."""
+        """Return random points (P, 2): half in the picture and its surroundings, half near the boundary."""
         height, width = self.target.mask.shape
         extent = torch.tensor((width, height)) / max(height, width)
         count = self.settings.points
@@ -159,19 +162,21 @@ class Fit:
         return chosen
 
     def _sampled(self, points: Tensor) -> Tensor:
-        """The signed distance of the picture at points (..., 2); beyond the picture the way back to it is
-        added."""
+        """Return the signed distance of the picture at points (..., 2).
+
+        Outside the picture, the distance to the nearest point inside is added.
+        """
         height, width = self.target.mask.shape
         extent = torch.tensor((width, height)) / max(height, width)
-        kept = torch.minimum(torch.maximum(points, -extent), extent)
-        found = grid_sample(
+        nearest = torch.minimum(torch.maximum(points, -extent), extent)
+        sampled = grid_sample(
             self._field[None, None],
-            (kept / extent).reshape(1, 1, -1, 2),
+            (nearest / extent).reshape(1, 1, -1, 2),
             padding_mode="border",
             align_corners=False,
         )
-        away = torch.sqrt((points - kept).square().sum(-1) + 1e-18)
-        return found.reshape(points.shape[:-1]) + away
+        away = torch.sqrt((points - nearest).square().sum(-1) + 1e-18)
+        return sampled.reshape(points.shape[:-1]) + away
 
     def _distances(self, points: Tensor, depth: int, tau: float) -> Tensor:
         base, origin = self.placed()
@@ -180,7 +185,7 @@ class Fit:
         return smooth_union(distances, 8 / tau, torch) - self.width()
 
     def _collage(self, points: Tensor, tau: float) -> Tensor:
-        """Distances to the union of the maps' images of the picture itself."""
+        """Return distances to the union of the images of the picture under the maps."""
         matrices, offsets = self.maps()
         inverse = torch.linalg.inv(matrices)
         back = torch.einsum("nij,pnj->pni", inverse, points[:, None] - offsets)
@@ -189,15 +194,16 @@ class Fit:
 
     @property
     def finite(self) -> bool:
-        """Whether all numbers are."""
-        return all(bool(torch.isfinite(one).all()) for one in (self.numbers, self.base, self.stroke))
+        """Whether every parameter is finite."""
+        return all(bool(torch.isfinite(part).all()) for part in (self.numbers, self.base, self.stroke))
 
     def system(self) -> System:
-        """What has been found so far."""
+        """Return the system as it is now."""
         with torch.no_grad():
             matrices, offsets = self.maps()
             base, origin = self.placed()
-            arrays = [one.detach().numpy().astype(np.float64) for one in (matrices, offsets, base, origin)]
+            tensors = (matrices, offsets, base, origin)
+            arrays = [tensor.detach().numpy().astype(np.float64) for tensor in tensors]
             depth = self.settings.stage(max(0, self.done - 1))[0]
             height, width = self.target.mask.shape
             return System(
@@ -206,7 +212,7 @@ class Fit:
             )  # fmt: skip
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint from which `load` goes on to the same result."""
+        """Write a checkpoint from which `load` resumes the fit, to the same result."""
         state = {
             "settings": asdict(self.settings), "done": self.done, "numbers": self.numbers.detach(),
             "base": self.base.detach(), "stroke": self.stroke.detach(), "mirrors": self.mirrors,
@@ -217,19 +223,19 @@ class Fit:
             torch.save(state, partial)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same target and settings; CheckpointError for another one."""
+        """Resume from a checkpoint of the same target and settings; CheckpointError for any other."""
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
             settings, digest = state["settings"], state["target"]
         except Exception as error:
-            raise CheckpointError(f"{path} is no checkpoint of a fit ({type(error).__name__})") from error
+            raise CheckpointError(f"{path} is not a checkpoint of a fit ({type(error).__name__})") from error
         if settings != asdict(self.settings) or digest != _digest(self.target):
             raise CheckpointError(
-                f"{path} belongs to another picture or other settings: remove it or name another"
+                f"{path} belongs to another picture or other settings: remove it or choose another name"
             )
         with torch.no_grad():
-            for mine, name in ((self.numbers, "numbers"), (self.base, "base"), (self.stroke, "stroke")):
-                mine.copy_(state[name])
+            for parameter, name in ((self.numbers, "numbers"), (self.base, "base"), (self.stroke, "stroke")):
+                parameter.copy_(state[name])
         self.mirrors, self.done = state["mirrors"], state["done"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
@@ -249,28 +255,30 @@ def fit(
     checkpoint: Path | None = None,
     every: int = 100,
     restarts: int = 2,
-    told: Callable[[str], None] | None = None,
+    on_restart: Callable[[str], None] | None = None,
 ) -> System:
     """Fit a system to `target`.
 
-    With `checkpoint` the fit is kept there every `every` steps, and goes on from there if the file exists. A
-    fit whose numbers stop being finite begins again with the next seed, which `told` is told, at most
-    `restarts` times. Raises DivergedError, CheckpointError.
+    With `checkpoint` the fit is kept there every `every` steps, and resumed from there if the file exists. A fit
+    whose numbers stop being finite starts again with the next seed, at most `restarts` times; `on_restart` gets
+    a message each time. Raises DivergedError, CheckpointError.
     """
     for attempt in range(restarts + 1):
-        one = Fit(target, Settings(**{**asdict(settings), "seed": settings.seed + attempt}))
+        current = Fit(target, replace(settings, seed=settings.seed + attempt))
         if checkpoint is not None and checkpoint.exists() and attempt == 0:
-            one.load(checkpoint)
-        while one.done < settings.steps and one.finite:
-            loss = one.step()
-            if watch is not None and one.finite:
-                watch(one.done, loss, one)
-            if checkpoint is not None and one.finite and (one.done % every == 0 or one.done == settings.steps):
-                one.save(checkpoint)
-        if one.finite:
-            return one.system()
-        if told is not None and attempt < restarts:
-            told(f"the fit diverged with seed {one.settings.seed}; restarted with seed {one.settings.seed + 1}")
+            current.load(checkpoint)
+        while current.done < settings.steps and current.finite:
+            loss = current.step()
+            if watch is not None and current.finite:
+                watch(current.done, loss, current)
+            due = current.done % every == 0 or current.done == settings.steps
+            if checkpoint is not None and current.finite and due:
+                current.save(checkpoint)
+        if current.finite:
+            return current.system()
+        if on_restart is not None and attempt < restarts:
+            seed = current.settings.seed
+            on_restart(f"the fit diverged with seed {seed}; restarted with seed {seed + 1}")
     raise DivergedError(
         f"the fit diverged with the seeds {settings.seed} .. {settings.seed + restarts}: choose another seed"
     )

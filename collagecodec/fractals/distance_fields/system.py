@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from collagecodec.errors import CollageError
 from collagecodec.fractals.distance_fields.shapes import RADII, Shape, spans
 from collagecodec.fractals.ifs import IFS
-from collagecodec.io.files import write_atomic
+from collagecodec.io.files import write_bytes_atomic
 
 Floats = NDArray[np.float64]
 MAX_MAPS = 64
@@ -113,7 +113,7 @@ class System:
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the system as JSON."""
-        write_atomic(path, lambda stream: _put(stream, self.to_json()), force=force)
+        write_bytes_atomic(path, self.to_json().encode(), force=force)
 
     @classmethod
     def from_json(cls, text: str) -> System:
@@ -135,10 +135,6 @@ class System:
     def load(cls, path: str | Path) -> System:
         """The system in a file; `NoSystemError` if there is none in it, OSError if it cannot be read."""
         return cls.from_json(Path(path).read_text(encoding="utf-8", errors="replace"))
-
-
-def _put(stream: Any, text: str) -> None:
-    stream.write(text.encode())
 
 
 def compose(matrices: Any, offsets: Any, base: Any, origin: Any, depth: int, xp: Any) -> tuple[Any, Any]:

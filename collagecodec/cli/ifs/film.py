@@ -1,4 +1,4 @@
-"""The course of a fit as a film, and as a picture that is drawn anew while it runs."""
+"""A fit as a film, and as a picture that is updated while it runs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ if TYPE_CHECKING:
 FRAMES = 60
 """Frames of a film, about."""
 _SIDE = 256
-_EVERY = 1.0
+"""Longer side of a frame in pixels."""
+_INTERVAL = 1.0
 """Seconds between two live pictures."""
 _RATE = 15
 """Frames a second."""
 
 
 class Film:
-    """Frames for a GIF, an MP4 and a live PNG, those that are given. MissingLibraryError if an MP4 cannot be
-    made."""
+    """Collects frames for a GIF, an MP4 and a live PNG; None leaves one out.
+
+    Raises MissingLibraryError if an MP4 is asked for and cannot be made.
+    """
 
     def __init__(self, gif: Path | None, mp4: Path | None, live: Path | None) -> None:
         self.gif, self.mp4, self.live = gif, mp4, live
         self._frames: list[Image.Image] = []
-        self._drawn = -_EVERY
+        self._updated = -_INTERVAL
         if mp4 is not None and shutil.which("ffmpeg") is None:
             raise MissingLibraryError(
                 "an MP4 needs the program ffmpeg, which is not installed: use --gif instead"
@@ -41,7 +44,7 @@ class Film:
     def wanted(self, step: int, steps: int) -> bool:
         """Whether a frame should be made after this step."""
         filmed = (self.gif or self.mp4) and (step % max(1, steps // FRAMES) == 0 or step in (1, steps))
-        return bool(filmed or (self.live and (time.monotonic() - self._drawn >= _EVERY or step == steps)))
+        return bool(filmed or (self.live and (time.monotonic() - self._updated >= _INTERVAL or step == steps)))
 
     @staticmethod
     def size(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -49,19 +52,19 @@ class Film:
         longer = max(shape[:2])
         return max(1, round(_SIDE * shape[1] / longer)), max(1, round(_SIDE * shape[0] / longer))
 
-    def add(self, wanted: NDArray[np.uint8], found: NDArray[np.uint8], title: str) -> None:
-        """Add a frame: what is wanted, any size, and what is found, (H, W) of `size`, side by side."""
+    def add(self, target: NDArray[np.uint8], drawn: NDArray[np.uint8], title: str) -> None:
+        """Add a frame: the target, of any size, and what the fit draws, (H, W) of `size`, side by side."""
         from PIL import Image, ImageDraw
 
-        height, width = found.shape
+        height, width = drawn.shape
         frame = Image.new("L", (2 * width + 8 + width % 2 * 2, height + 20 + height % 2), 255)
-        frame.paste(Image.fromarray(wanted).resize((width, height), Image.Resampling.BOX), (0, 20))
-        frame.paste(Image.fromarray(found), (width + 8, 20))
+        frame.paste(Image.fromarray(target).resize((width, height), Image.Resampling.BOX), (0, 20))
+        frame.paste(Image.fromarray(drawn), (width + 8, 20))
         ImageDraw.Draw(frame).text((4, 3), title, fill=0, font_size=12)
         if self.gif or self.mp4:
             self._frames.append(frame)
         if self.live is not None:
-            self._drawn = time.monotonic()
+            self._updated = time.monotonic()
             with atomic(self.live, force=True) as partial:
                 frame.save(partial, "PNG")
 
