@@ -26,6 +26,7 @@ class Task:
     force: bool
     measure: bool
     alone: bool
+    alpha: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,6 +53,7 @@ class Task:
     "--checkpoint", metavar="FILE",
     help="Where such a codec keeps its fit, to continue after an interruption.  [default: OUTPUT.fit]",
 )  # fmt: skip
+@click.option("--alpha", is_flag=True, help="Take the last of 2 or 4 channels as alpha, whatever it looks like.")
 @click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
@@ -79,11 +81,11 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     names = (*TARGETS, "effort", "model", "codec")
     options = {name: given[name] for name in names if given[name] is not None}
     if given["checkpoint"] and len(items) > 1:
-        raise click.UsageError("--checkpoint keeps one fit, and there are several files; leave it out")
+        raise click.UsageError("--checkpoint keeps a single fit, and there are several files; leave it out")
     if settings := _settings(given):
         options["options"] = settings
     tasks = [
-        Task(item.path, target, given["force"], given["as_json"], len(items) == 1, options)
+        Task(item.path, target, given["force"], given["as_json"], len(items) == 1, given["alpha"], options)
         for item, target in zip(items, targets, strict=True)
     ]
     work = batch.Batch(
@@ -100,7 +102,7 @@ def _check_targets(given: dict[str, Any]) -> None:
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
-    """The codec's settings of --set and the options beside it; a usage error for one that it does not have."""
+    """Return the settings of --set, --steps and --checkpoint; a usage error for one that the codec lacks."""
     texts = list(given["settings"])
     texts += [f"{name}={given[name]}" for name in ("steps", "checkpoint") if given[name] is not None]
     if not texts:
@@ -122,7 +124,7 @@ def encode_one(task: Task) -> dict[str, Any]:
     from collagecodec import api
     from collagecodec.io import open_source
 
-    source = open_source(task.source)
+    source = open_source(task.source, alpha=task.alpha or None)
     begun = time.perf_counter()
     # Several files have a bar of their own, by file.
     bar = Progress(1000)
@@ -154,7 +156,7 @@ def encode_one(task: Task) -> dict[str, Any]:
 
 
 def _checkpoint(task: Task) -> Path | None:
-    """Where a fit is kept while it lasts; None if the codec makes none, or the settings name another place."""
+    """Return where a fit is kept while it runs; None if the codec has none, or the settings name a place."""
     from dataclasses import fields
 
     from collagecodec.codecs.registry import codec_class
@@ -168,7 +170,7 @@ def _checkpoint(task: Task) -> Path | None:
 
 
 def _psnr(source: Any, data: bytes) -> float | None:
-    """Return the PSNR of the colours (not of alpha) in dB; None if nothing was lost."""
+    """Return the PSNR of the colours, without alpha, in dB; None if nothing was lost."""
     from math import log10
 
     total = sum(_squared_errors(source, data))

@@ -1,8 +1,8 @@
 """The Pillow plugin: `Image.open("x.clg")`, `image.save("x.clg", quality=60)`, quick thumbnails.
 
-Importing `collagecodec` registers it. Opening
-reads the header and the metadata; the pixels are decoded when they are needed, at a reduced scale after
-`draft` or `thumbnail`. `info` holds 'icc_profile', 'exif' and 'xmp'.
+Importing `collagecodec` registers it. Opening reads the header and the metadata; the pixels are decoded when they
+are needed, at a reduced scale after `draft` or `thumbnail`. `info` holds 'icc_profile', 'exif' and 'xmp'. `save`
+takes the arguments of `collagecodec.encode` and the settings of the codec as keywords.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ SUFFIX = ".clg"
 MIME = "image/x-collage"
 
 _DRAFT_SCALES = (16, 8, 4, 2)
-_OPTIONS = ("quality", "bpp", "psnr", "max_bytes", "effort", "model", "codec")
+_ARGUMENTS = ("quality", "bpp", "psnr", "max_bytes", "effort", "model", "codec")
+_METADATA = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp"}
+_IGNORED = ("optimize", "progressive", "dpi")
+"""Keywords that programs pass for any format; they do not change what is stored here."""
 
 
 class CollageImageFile(ImageFile.ImageFile):
@@ -37,27 +40,26 @@ class CollageImageFile(ImageFile.ImageFile):
         try:
             reader = Reader(self._data)
         except CollageError as error:
-            # The one exception that Pillow's callers expect; a SyntaxError would lose the message.
+            # Pillow's callers expect this exception; a SyntaxError would lose the message.
             raise UnidentifiedImageError(str(error)) from error
         self._scale = 1
         self._full_size = self._size = (reader.header.width, reader.header.height)
         self._mode = MODES[reader.header.channels - 1]
         self.info.update(info_of(reader.metadata))
-        # Pillow takes an image without tiles for one that is loaded.
+        # Pillow takes an image without tiles to be loaded.
         self.tile = [ImageFile._Tile(FORMAT, (0, 0, *self._size), 0, self._mode)]
 
     def draft(
         self, mode: str | None, size: tuple[int, int] | None
     ) -> tuple[str, tuple[int, int, float, float]] | None:
-        """Choose the smallest of the scales 1/16 .. 1 that is at least `size`; `mode` is not changed.
+        """Choose the smallest scale of 1/16 .. 1 that gives at least `size`; `mode` is not changed.
 
-        Returns the mode and the box of the picture in the reduced one, None if nothing changes.
+        Returns the mode and the box of the whole picture at that scale, None if nothing changes.
         """
         if not self.tile or self._scale != 1 or size is None:
             return None
         width, height = self._full_size
-        wanted = max(1, int(size[0])), max(1, int(size[1]))
-        ratio = min(width // wanted[0], height // wanted[1])
+        ratio = min(width // max(1, int(size[0])), height // max(1, int(size[1])))
         self._scale = next((scale for scale in _DRAFT_SCALES if scale <= ratio), 1)
         if self._scale == 1:
             return None
@@ -65,7 +67,7 @@ class CollageImageFile(ImageFile.ImageFile):
         return self.mode, (0, 0, *map(float, self._size))  # type: ignore[return-value]
 
     def load(self) -> Any:
-        """Decode the picture, if that has not been done. Raises OSError if it cannot be."""
+        """Decode the picture unless that was done before. Raises OSError if it cannot be decoded."""
         if self.tile:
             from collagecodec import api
 
@@ -86,18 +88,24 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     from collagecodec.io.sources import PillowSource
 
     given: dict[str, Any] = image.encoderinfo
-    options = {name: given[name] for name in _OPTIONS if given.get(name) is not None}
+    arguments = {name: given[name] for name in _ARGUMENTS if given.get(name) is not None}
+    settings = dict(given.get("options") or {})
+    others = set(given) - {*_ARGUMENTS, *_METADATA.values(), *_IGNORED, "options"}
+    if twice := sorted(others & settings.keys()):
+        raise ValueError(f"{', '.join(twice)}: given both as a keyword and in options; leave one out")
+    # What remains are settings of the codec, which refuses those that it does not have.
+    settings |= {name: given[name] for name in others}
     source = PillowSource(image)
-    # Not passed to `encode`, which adds to the metadata of an image and cannot take any away.
+    # Not passed to `encode`, which adds to the metadata of an image and cannot remove any.
     source.metadata = _metadata(image, given)
-    stream.write(api.encode(source, **options))
+    stream.write(api.encode(source, **arguments, options=settings))
 
 
 def _metadata(image: Image.Image, given: dict[str, Any]) -> dict[str, bytes]:
-    """Metadata of the image, replaced by those passed to `save`; None or empty removes one."""
+    """Return the metadata of the image, replaced by what was passed to `save`; None or empty removes a kind."""
     metadata = metadata_of(image)
     carrier = Image.new("1", (1, 1))
-    for kind, name in (("icc", "icc_profile"), ("exif", "exif"), ("xmp", "xmp")):
+    for kind, name in _METADATA.items():
         if name in given:
             value = given[name]
             carrier.info[name] = value.tobytes() if isinstance(value, Image.Exif) else value

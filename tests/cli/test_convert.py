@@ -249,3 +249,13 @@ def test_traceback_is_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_output_may_be_a_device() -> None:
     assert run([*ENCODE, "-o", os.devnull, "photo.png"]) == 0
     assert not Path(os.devnull).is_file()
+
+
+def test_a_fourth_channel_that_is_no_alpha(capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (40, 50, 4), np.uint8)
+    np.save("four.npy", noise)
+    assert run([*ENCODE, "four.npy"]) == 1
+    assert "--alpha" in capsys.readouterr().err
+    assert run([*ENCODE, "--alpha", "--json", "four.npy"]) == 0
+    assert collagecodec.info(Path("four.clg").read_bytes()).mode == "RGBA"
+    np.testing.assert_array_equal(collagecodec.read("four.clg")[..., 3], noise[..., 3])

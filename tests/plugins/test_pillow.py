@@ -48,6 +48,32 @@ def test_options_reach_the_encoder() -> None:
     assert len(encoded(image, max_bytes=sizes[1] - 60)) <= sizes[1] - 60
 
 
+def test_settings_of_the_codec_reach_it() -> None:
+    image = to_pillow(scene(64, 64))
+
+    def saved(**keywords: object) -> bytes:
+        stream = io.BytesIO()
+        image.save(stream, "CLG", **keywords)
+        return stream.getvalue()
+
+    expected = collagecodec.encode(image, codec="dct", options={"step": 30, "cell": 16})
+    assert expected != collagecodec.encode(image, codec="dct")
+    assert saved(codec="dct", options={"step": 30, "cell": 16}) == expected
+    assert saved(codec="dct", step=30, cell=16) == expected
+    assert saved(codec="dct", options={"step": 30}, cell=16) == expected
+    with pytest.raises(ValueError, match="step: given both as a keyword and in options"):
+        saved(codec="dct", options={"step": 30}, step=30)
+    with pytest.raises(ValueError, match="unheard_of"):
+        saved(codec="dct", unheard_of=1)
+    with pytest.raises(ValueError, match="unheard_of"):
+        encoded(image, options={"unheard_of": 1})
+
+
+def test_keywords_for_other_formats_are_ignored() -> None:
+    image = to_pillow(scene(20, 20))
+    assert encoded(image, optimize=True, progressive=True, dpi=(72, 72)) == encoded(image)
+
+
 def test_opening_does_not_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(to_pillow(scene(50, 40)))
     calls = []
