@@ -340,9 +340,9 @@ def slower(results: Path) -> str:
     return f"{ratios[0]:.0f} to {ratios[-1]:.0f}"
 
 
-def size(results: Path, folder: str, label: str, test: str = "collage", metric: str = "psnr") -> str:
-    """Return the size of `test` against a codec at equal quality in percent, without its sign."""
-    rate = aggregate.compare(aggregate.curves(read_rows(results / folder)), label, test, metric).rate
+def size(results: Path, folder: str, label: str, metric: str = "psnr") -> str:
+    """Return the size of the collage against a codec at equal quality in percent, without its sign."""
+    rate = aggregate.compare(aggregate.curves(read_rows(results / folder)), label, "collage", metric).rate
     assert rate is not None
     return f"{abs(rate):.0f} %"
 
@@ -412,11 +412,9 @@ NUMBERS: Mapping[str, Table] = MappingProxyType(
         "avif-psnr": partial(size, folder="dota-val", label="avif-420-s4-psnr"),
         "jpeg": partial(size, folder="dota-val", label="jpeg"),
         "webp": partial(size, folder="dota-val", label="webp"),
-        "jpeg2000": partial(size, folder="dota-val", label="jpeg2000-psnr"),
         "avif-ms-ssim": partial(size, folder="dota-val-structural", label="avif-420-s4", metric="ms_ssim_db"),
         "kodak-jpeg": partial(size, folder="kodak", label="jpeg"),
         "kodak-avif": partial(size, folder="kodak", label="avif-420-s4"),
-        "effort-5": partial(size, folder="dota-val", label="collage", test="collage-e5"),
     }
 )
 """What `<!-- number: NAME -->` stands for: a few words inside a sentence."""

@@ -23,7 +23,6 @@ _AERIAL = "models/aerial/config.toml"
 _CODECS = "collage;jpeg;webp;jpeg2000-psnr;avif-420-s4;avif-444-s4"
 NOT_RUN = {
     ("README.md", "installs software", "pip install collagecodec-0.1.0-py3-none-any.whl"),
-    ("README.md", "installs software", "make demo     # encodes and decodes a picture, prints what it cost"),
     ("quickstart.md", "installs software", "git clone https://github.com/collagecodec/collagecodec"),
     ("training.md", "installs software", 'pip install -c constraints.txt ".[train]"'),
     ("training.md", "needs data and hours",
