@@ -1,7 +1,8 @@
-"""The `collage` command; one file a command.
+"""The `collage` command, with a module for each command.
 
 main      the group, exit codes, errors
-inputs    which files are meant, and what their outputs are called
+inputs    files, folders and wildcards on the command line, and the names of outputs
 batch     many files at once: processes, progress, failures
+progress  the progress bar
 values    options such as --scale 1/2 and --size 256x256
 """

@@ -17,10 +17,10 @@ def codecs(names: tuple[str, ...]) -> int:
     from collagecodec.codecs.settings import listing
 
     for name in names or registry.names():
-        made = registry.codec_class(name)
+        codec = registry.codec_class(name)
         click.echo(name)
-        if made.__doc__:
-            click.echo(f"    {' '.join(made.__doc__.split())}")
-        for line in listing(made):
+        if codec.__doc__:
+            click.echo(f"    {' '.join(codec.__doc__.split())}")
+        for line in listing(codec):
             click.echo(f"    --set {line}")
     return 0

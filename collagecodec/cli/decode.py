@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """One file to decode."""
+    """A file to decode."""
 
     source: str
     target: str
@@ -44,13 +44,13 @@ class Task:
     "--format", "kind", type=click.Choice(FORMATS, case_sensitive=False), metavar="NAME",
     help=f"Format to write, by default that of the output's name, else png. One of {', '.join(FORMATS)}.",
 )  # fmt: skip
-@click.option("--fast", is_flag=True, help="Leave out the restoration: quicker, a little less sharp.")
-@click.option("--tolerate-damage", is_flag=True, help="Decode what is left of a damaged file.")
+@click.option("--fast", is_flag=True, help="Skip the restoration: faster, a little less sharp.")
+@click.option("--tolerate-damage", is_flag=True, help="Decode the intact tiles of a damaged file.")
 @click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
-@click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: one for each core.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file.")
+@click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: as many as cores.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
 @click.pass_context
 def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> int:
@@ -95,7 +95,7 @@ def _format(target: str, kind: str | None) -> str:
 
 
 def decode_one(task: Task) -> dict[str, Any]:
-    """Decode one file and return its figures."""
+    """Decode a file and return its figures."""
     if task.target != STANDARD and Path(task.target).is_file() and not task.force:
         raise OutputExistsError(Path(task.target))
     from collagecodec import api
@@ -126,12 +126,12 @@ def decode_one(task: Task) -> dict[str, Any]:
 
 
 def _watched(decoded: Decoded) -> Iterator[NDArray[np.uint8]]:
-    """The bands of a picture, with a bar of its rows."""
-    bar, rows = Progress(decoded.height), 0
+    """Yield the bands of a picture, with a bar that counts rows."""
+    bar, rows = Progress(decoded.height, unit=" rows"), 0
     try:
         for band in decoded:
             rows += len(band)
-            bar.update(rows, "rows")
+            bar.update(rows)
             yield band
     finally:
         bar.clear()

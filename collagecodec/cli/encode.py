@@ -19,7 +19,7 @@ TARGETS = ("quality", "bpp", "psnr", "max_bytes")
 
 @dataclass(frozen=True)
 class Task:
-    """One picture to encode."""
+    """A picture to encode."""
 
     source: str
     target: str
@@ -44,21 +44,21 @@ class Task:
 @click.option("--codec", help="Codec to use, collage if not given; 'collage codecs' lists them.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE",
-    help="Setting of the codec; may be given several times. 'collage codecs' lists what there is.",
+    help="Setting of the codec; may be given several times. 'collage codecs' lists the settings.",
 )  # fmt: skip
 @click.option(
     "--steps", type=click.IntRange(1), help="Steps of a codec that fits a network to the picture (coin)."
 )
 @click.option(
     "--checkpoint", metavar="FILE",
-    help="Where such a codec keeps its fit, to continue after an interruption.  [default: OUTPUT.fit]",
+    help="Where such a codec keeps its fit, to resume after an interruption.  [default: OUTPUT.fit]",
 )  # fmt: skip
 @click.option("--alpha", is_flag=True, help="Take the last of 2 or 4 channels as alpha, whatever it looks like.")
 @click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
-@click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: one for each core.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, PSNR included.")
+@click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: as many as cores.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, with its PSNR.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
 @click.pass_context
 def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> int:
@@ -116,7 +116,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def encode_one(task: Task) -> dict[str, Any]:
-    """Encode one picture and return its figures."""
+    """Encode a picture and return its figures."""
     if task.target != STANDARD:
         if Path(task.target).is_file() and not task.force:
             raise OutputExistsError(Path(task.target))
@@ -126,7 +126,7 @@ def encode_one(task: Task) -> dict[str, Any]:
 
     source = open_source(task.source, alpha=task.alpha or None)
     begun = time.perf_counter()
-    # Several files have a bar of their own, by file.
+    # A batch of several files has a bar that counts files.
     bar = Progress(1000)
     progress = bar.share if task.alone else None
     checkpoint = _checkpoint(task)

@@ -1,4 +1,4 @@
-"""`collage info`: what a `.clg` file says about itself."""
+"""`collage info`: size, codec, model and metadata of `.clg` files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from collagecodec.io.files import load
 @click.command(no_args_is_help=True)
 @click.argument("files", nargs=-1, required=True)
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file.")
 @click.pass_context
 def info(context: click.Context, /, files: tuple[str, ...], recursive: bool, as_json: bool) -> int:
-    """Show what .clg files contain, without decoding them.
+    """Show size, codec, model and metadata of .clg files, without decoding them.
 
     FILES are .clg files, folders, wildcards, or '-' for standard input.
     """
@@ -28,7 +28,7 @@ def info(context: click.Context, /, files: tuple[str, ...], recursive: bool, as_
 
 
 def info_of(path: str) -> dict[str, Any]:
-    """Return what the file at `path` says, its name first."""
+    """Return the description of the file at `path`, starting with its name."""
     from collagecodec import api
 
     return {"input": path, **api.info(load(path)).to_dict()}

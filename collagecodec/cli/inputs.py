@@ -1,4 +1,4 @@
-"""Which files a command line means, and where their results go."""
+"""The files of a command line: those to read, and the names of those to write."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from collagecodec.io.files import STANDARD
 _KINDS = "png jpg jpeg tif tiff webp bmp ppm pgm pnm pam npy avif jp2 gif tga"
 
 PICTURES = frozenset(f".{kind}" for kind in _KINDS.split())
-"""Suffixes that are taken for pictures in a folder; files given by name may have any."""
+"""Suffixes of pictures in a folder; a file given by name may have any suffix."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file to read: `path`, or '-', and its place `below` the folder in which it was found."""
+    """A file to read: its `path`, or '-', and its path `below` the folder that was searched."""
 
     path: str
     below: Path
@@ -29,16 +29,16 @@ class Item:
 def expand(arguments: Sequence[str], recursive: bool, suffixes: Collection[str]) -> list[Item]:
     """Return the files that files, folders, wildcards and '-' stand for, each once, in order.
 
-    Of a folder those with one of `suffixes` are taken, with `recursive` those in its subfolders too. Raises
-    click.UsageError for a folder or wildcard without any.
+    A folder stands for its files with one of `suffixes`, with `recursive` also for those in its subfolders.
+    Raises click.UsageError for a folder or wildcard without such files.
     """
-    found: dict[str, Item] = {}
+    expanded: dict[str, Item] = {}
     for argument in arguments:
         for path in _matches(argument):
             items = _files(path, recursive, suffixes) if path != STANDARD else [Item(path, Path(path))]
             for item in items:
-                found.setdefault(item.path, item)
-    return list(found.values())
+                expanded.setdefault(item.path, item)
+    return list(expanded.values())
 
 
 def _matches(argument: str) -> list[str]:
@@ -68,15 +68,15 @@ def _kinds(suffixes: Collection[str]) -> str:
 
 
 def outputs(items: Sequence[Item], output: str | None, suffix: str) -> list[str]:
-    """Return the path to write for each item: `output`, or a name with `suffix` in it or beside the input.
+    """Return the path to write for each item: `output`, or a file with `suffix` in that folder.
 
-    `output` is a file if there is one item and it is neither a folder nor ends in a slash; '-' is standard
-    output; None puts each result beside its input, that of standard input on standard output. Raises
-    click.UsageError if two results would have the same path.
+    `output` is a file if there is a single item, and `output` is not a folder and does not end in a slash; '-' is
+    standard output. None puts each result beside its input, and that of standard input on standard output.
+    Raises click.UsageError if two results would have the same path.
     """
     if output == STANDARD or (output is None and [item.path for item in items] == [STANDARD]):
         if len(items) != 1:
-            raise click.UsageError("standard output takes one picture, not several; give -o a folder")
+            raise click.UsageError("standard output takes a single picture; give -o a folder")
         return [STANDARD]
     if output is not None and len(items) == 1 and not _is_folder(output):
         return [output]
@@ -86,7 +86,7 @@ def outputs(items: Sequence[Item], output: str | None, suffix: str) -> list[str]
         other = taken.setdefault(path, item)
         if other is not item:
             raise click.UsageError(
-                f"{other.path} and {item.path} would both be written to {path}; process them one by one with -o"
+                f"{other.path} and {item.path} would both be written to {path}; process them separately with -o"
             )
     return paths
 

@@ -1,6 +1,6 @@
-"""The command `collage`: the group of commands, and how each ends.
+"""The command `collage`: the group of commands, and its exit statuses.
 
-A command is imported when it is called, so that decoding a picture does not wait for what training needs.
+A command is imported when it is called, so that decoding does not wait for the libraries of training.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in modules of their own name and are imported on demand."""
+    """A group whose commands are imported on demand, each from the module of its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which help shows them."""
+        """Return the names in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, None if there is none of this name."""
+        """Return the command, None if there is no command of this name."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"collagecodec.cli.{cmd_name}")
@@ -45,8 +45,7 @@ def group(context: click.Context, traceback: bool) -> None:
     collage encode photo.png            writes photo.clg
     collage decode photo.clg            writes photo.png
 
-    Exit status: 0 all went well, 1 some file failed (the others were still processed), 2 wrong usage,
-    130 interrupted.
+    Exit status: 0 success, 1 a file failed (the others were still processed), 2 wrong usage, 130 interrupted.
     """
     context.obj = {"traceback": traceback}
 
@@ -59,12 +58,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        # Click puts its own in the place of what said where the work can go on.
-        said = str(error.__cause__ or error)
-        click.echo(f"collage: interrupted{': ' if said else ''}{said}", err=True)
+        # Click replaces the exception, whose message may say how to resume.
+        message = str(error.__cause__ or error)
+        click.echo(f"collage: interrupted{': ' if message else ''}{message}", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has what they wanted; keep Python from complaining when it flushes.
+        # The reader of our output has closed it; this keeps Python from complaining when it flushes.
         sys.stdout = None
         return 1
     except (CollageError, OSError) as error:

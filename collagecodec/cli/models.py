@@ -12,36 +12,34 @@ _CARDS = ("README.md", "card.md", "CARD.md")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a model.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each model.")
 def models(as_json: bool) -> int:
-    """List the installed models: name, fingerprint, size, and what the card says first.
+    """List the installed models: name, fingerprint, sizes, and the first line of the model card.
 
-    Models are looked for in the folders that the variable COLLAGE_MODELS names, then in the installed
-    package.
+    Models are searched in the folders of the variable COLLAGE_MODELS, then in the installed package.
     """
-    found = list_models()
-    for model in found:
+    installed = list_models()
+    for model in installed:
         click.echo(json.dumps(model) if as_json else _text(model))
-    if not found:
+    if not installed:
         click.echo(
-            "collage: no models are installed; install collagecodec again, or name their folder in "
-            "COLLAGE_MODELS",
+            "collage: no models are installed; install collagecodec again, or set COLLAGE_MODELS to their folder",
             err=True,
         )
-    return 0 if found else 1
+    return 0 if installed else 1
 
 
 def list_models() -> list[dict[str, Any]]:
-    """Return name, fingerprint, those of older decoders, sizes in bytes, folder and card line of each."""
+    """Return name, fingerprints, sizes in bytes, folder and card line of every installed model."""
     from collagecodec.codecs.models import search_path
 
-    found: dict[str, dict[str, Any]] = {}
+    models: dict[str, dict[str, Any]] = {}
     for root in search_path():
         for folder in sorted(path for path in root.iterdir() if path.is_dir()):
             decoders = {_mark(file): file for file in folder.glob("decoder-*.safetensors")}
-            if decoders and folder.name not in found:
-                found[folder.name] = _describe(folder, decoders)
-    return list(found.values())
+            if decoders and folder.name not in models:
+                models[folder.name] = _describe(folder, decoders)
+    return list(models.values())
 
 
 def _describe(folder: Path, decoders: dict[str, Path]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _SHARE = "{percentage:3.0f}% |{bar}| {remaining} left  {desc}"
 class Progress:
     """Shows `done` of `total` steps, their rate, the time left and a text; silent where nobody would see it.
 
-    `unit` names a step, as in '12.3 row/s'. A bar is drawn on one line, and wiped off it by `clear`.
+    `unit` names a step, as in '12.3 rows/s' for ' rows'.
     """
 
     def __init__(self, total: int, done: int = 0, unit: str = "it") -> None:
@@ -38,14 +38,14 @@ class Progress:
         if self._bar is not None:
             bar, step = self._bar, int(done * self._total)
             if not self._shared or step < bar.n:
-                # What was done before tells nothing about the time that is left; the delay goes on.
+                # Earlier work says nothing about the time left. The delay still counts from the start of the bar.
                 elapsed = bar.format_dict["elapsed"]
                 bar.initial, bar.start_t, bar.delay = step, bar.start_t + elapsed, bar.delay - elapsed
             bar.bar_format, self._shared = _SHARE, True
             self.update(step, text)
 
     def clear(self) -> None:
-        """Wipe the bar off the line, so that something else can be written there."""
+        """Erase the bar, so that something else can be written on its line."""
         if self._bar is not None:
             self._bar.clear()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TrainingError(CollageError):
-    """The training cannot begin; the message says what to change."""
+    """The training cannot start; the message says what to change."""
 
 
 @click.command(no_args_is_help=True)
@@ -27,20 +27,24 @@ class TrainingError(CollageError):
 @click.option(
     "--data", "folders", multiple=True, required=True, metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of pictures; as many as the recipe has weights, in that order.",
+    help="Folder of pictures; one for each weight of the recipe, in that order.",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--export", "target", type=click.Path(path_type=Path), help="Folder for the finished model.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="What computes.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Device of the training."
+)
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs on this machine.")
 @click.option("--nodes", type=click.IntRange(1), default=1, help="Number of machines.")
-@click.option("--threads", type=click.IntRange(1), help="Threads on a CPU, by default one for each core.")
-@click.option("--fuse/--no-fuse", default=True, help="Compile elementwise steps, if there is a C++ compiler.")
+@click.option("--threads", type=click.IntRange(1), help="Threads on a CPU, by default as many as cores.")
+@click.option(
+    "--fuse/--no-fuse", default=True, help="Compile elementwise operations, if there is a C++ compiler."
+)
 @click.pass_context
 def train(context: click.Context, /, config: Path, folders: tuple[Path, ...], **given: Any) -> int:
-    """Train a model by the recipe CONFIG on folders of pictures.
+    """Train a model on folders of pictures, according to the recipe CONFIG.
 
-    The same command continues a run that was interrupted, from its last checkpoint, to the same result.
+    The same command resumes an interrupted run from its last checkpoint, with the same result.
 
     \b
     collage train models/aerial/config.toml --data soft/ --data sharp/ --out runs/aerial
@@ -62,7 +66,7 @@ def train(context: click.Context, /, config: Path, folders: tuple[Path, ...], **
             raise
         raise TrainingError(str(error)) from error
     except KeyboardInterrupt:
-        click.echo(f"\nstopped; the same command continues from the checkpoint in {given['out']}", err=True)
+        click.echo(f"\nstopped; the same command resumes from the checkpoint in {given['out']}", err=True)
         raise
     return 0
 
@@ -84,7 +88,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     run = Run(recipe, task, given["out"], fabric)
     if run.resume() and fabric.is_global_zero and run.stage < len(recipe.stages):
         where = f"stage {run.stage + 1} of {len(recipe.stages)}, update {run.update}"
-        click.echo(f"continuing at {where}", err=True)
+        click.echo(f"resuming at {where}", err=True)
     bars = Bars(run)
     try:
         with fused() if given["fuse"] else nullcontext():
@@ -97,7 +101,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
 
 
 def of_batch(crops: Crops) -> Callable[[int], Crops]:
-    """Return what gives the same crops in batches of another size; the pictures are shared."""
+    """Return a function from a batch size to the same crops in batches of that size; the pictures are shared."""
     import copy
 
     def sized(batch: int) -> Crops:
@@ -109,7 +113,7 @@ def of_batch(crops: Crops) -> Callable[[int], Crops]:
 
 
 class Bars:
-    """A progress bar for every stage of a run."""
+    """Shows a progress bar for every stage of a run."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

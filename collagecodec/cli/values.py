@@ -14,12 +14,12 @@ else:
 
 
 class Scale(_Type):
-    """A factor: '4', '0.5' or '1/2'. Becomes an int, a float or a Fraction."""
+    """A factor such as '4', '0.5' or '1/2', as an int, a float or a Fraction."""
 
     name = "factor"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the factor; a usage error if it is none or not positive."""
+        """Return the factor; a usage error unless it is a positive number."""
         if not isinstance(value, str):
             return value
         try:
@@ -32,7 +32,7 @@ class Scale(_Type):
         except (ValueError, ZeroDivisionError):
             factor = 0
         if not 0 < factor < float("inf"):
-            self.fail(f"{value!r} is no scale; give a positive number such as 4, 0.5 or 1/2", param, ctx)
+            self.fail(f"{value!r} is not a scale; give a positive number such as 4, 0.5 or 1/2", param, ctx)
         return factor
 
 
@@ -47,7 +47,7 @@ class Size(_Type):
             return value
         numbers = value.lower().split("x")
         if len(numbers) != 2 or not all(number.isdigit() and int(number) for number in numbers):
-            self.fail(f"{value!r} is no size; give width and height in pixels, as in 256x256", param, ctx)
+            self.fail(f"{value!r} is not a size; give width and height in pixels, as in 256x256", param, ctx)
         return int(numbers[0]), int(numbers[1])
 
 
@@ -64,7 +64,7 @@ class Region(_Type):
         right = len(numbers) == 4 and all(number.isdigit() for number in numbers)
         if not right or not all(int(number) for number in numbers[2:]):
             self.fail(
-                f"{value!r} is no region; give left, top, width and height in pixels, as in 0,0,640,480",
+                f"{value!r} is not a region; give left, top, width and height in pixels, as in 0,0,640,480",
                 param,
                 ctx,
             )

@@ -1,8 +1,7 @@
-"""Whole files: `read` and `write` a `.clg` file by path, and the safe way in which everything here is
-written.
+"""Files by path: reading a `.clg` file, and writing any file so that it is complete or absent.
 
-A file appears under its name complete or not at all: it is written beside its place under a name of its own
-and moved when it is finished. `-` stands for standard input and standard output.
+A file is written under a temporary name in the same folder, and moved into place when it is complete. `-` stands
+for standard input and standard output.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _SIGNATURE_BYTES = 16
 
 
 class OutputExistsError(CollageError, FileExistsError):
-    """The file that should be written is there already."""
+    """The file to write exists already."""
 
     def __init__(self, path: Path) -> None:
         # Two arguments would make OSError print them as errno and reason.
@@ -35,12 +34,12 @@ class OutputExistsError(CollageError, FileExistsError):
 def atomic(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
     """Yield the path of a temporary file in the folder of `path`; move it to `path` at the end of the block.
 
-    The temporary file is removed if the block is left by any exception, KeyboardInterrupt included. Devices,
-    pipes and other things that are not regular files are yielded as they are: they cannot be replaced.
+    The temporary file is removed if the block is left by any exception, KeyboardInterrupt included. The paths of
+    devices, pipes and other files that are not regular are yielded themselves, since those cannot be replaced.
     Symbolic links are followed.
 
-    Raises OutputExistsError, before the block runs, if `path` exists and `force` is not set, and also if
-    it came into being meanwhile.
+    Raises OutputExistsError, before the block runs, if `path` exists and `force` is not set, and after it if
+    `path` has been created meanwhile.
     """
     final = Path(path).resolve()
     if final.exists() and not final.is_file():
@@ -51,7 +50,7 @@ def atomic(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[Pat
     if final.exists() and not force:
         raise OutputExistsError(Path(path))
     partial = final.with_name(f".{final.name[:200]}.{os.urandom(4).hex()}.partial")
-    # Made here, and not by the block, so that its rights follow the umask and nobody's file is taken over.
+    # Created before the block runs, so that its rights follow the umask and no existing file is overwritten.
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield partial
@@ -61,13 +60,13 @@ def atomic(path: str | os.PathLike[str], *, force: bool = False) -> Iterator[Pat
             partial.unlink()
 
 
-def _move(partial: Path, final: Path, shown: Path, force: bool) -> None:
+def _move(partial: Path, final: Path, path: Path, force: bool) -> None:
     if not force:
-        # A hard link, unlike a rename, refuses to replace a file that came into being meanwhile.
+        # A hard link, unlike a rename, refuses to replace a file that was created meanwhile.
         try:
             os.link(partial, final)
         except FileExistsError:
-            raise OutputExistsError(shown) from None
+            raise OutputExistsError(path) from None
         except OSError:
             pass  # this file system has no hard links
         else:
@@ -78,8 +77,7 @@ def _move(partial: Path, final: Path, shown: Path, force: bool) -> None:
 def write_atomic(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None], *, force: bool = False) -> int:
     """Let `fill` write to a stream and put the result at `path`, or on standard output for '-'.
 
-    Returns the number of bytes, 0 for what is no regular file. Raises like `atomic`, and whatever `fill`
-    raises.
+    Returns the number of bytes, 0 if `path` is not a regular file. Raises what `atomic` and `fill` raise.
     """
     if os.fspath(path) == STANDARD:
         stream = _Counter(sys.stdout.buffer)
@@ -93,7 +91,7 @@ def write_atomic(path: str | os.PathLike[str], fill: Callable[[BinaryIO], None],
 
 
 def write_bytes_atomic(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> int:
-    """Put `data` at `path`, or on standard output for '-'; `write_atomic` says what is returned and raised."""
+    """Write `data` to `path`, or to standard output for '-'; returns and raises what `write_atomic` does."""
 
     def fill(stream: BinaryIO) -> None:
         stream.write(data)
@@ -102,7 +100,7 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes, *, force: bool
 
 
 class _Counter:
-    """A stream that cannot be sought, counting what is written."""
+    """A stream without `seek` that counts the bytes written to it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.count = stream, 0
@@ -118,8 +116,8 @@ class _Counter:
 def load(path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a `.clg` file, of standard input for '-'.
 
-    Raises FormatError after the first 16 bytes if they do not begin such a file, so that a huge file of
-    another kind is not read; OSError if it cannot be opened.
+    Raises FormatError after the first 16 bytes if they are not the start of such a file, so that a huge file of
+    another kind is not read, and OSError if the file cannot be opened.
     """
     if os.fspath(path) == STANDARD:
         return _load(sys.stdin.buffer)

@@ -1,13 +1,13 @@
-"""Pictures in memory: numpy arrays and Pillow images in, the same out, and the metadata that travel along.
+"""Pictures in memory: numpy arrays and Pillow images, and their metadata.
 
-What can be stored has 8 bits a sample and one of four modes, named by its number of channels:
+A picture that can be stored has 8 bits a sample and one of four modes, which follow from its channels:
 
     1  L      uint8 (H, W)          3  RGB    uint8 (H, W, 3)
     2  LA     uint8 (H, W, 2)       4  RGBA   uint8 (H, W, 4)
 
-Anything else is converted where nothing is lost, or refused with the conversion that would make it fit.
-Metadata are bytes by kind: 'icc' (a profile), 'exif' (a TIFF block, without the "Exif" prefix of JPEG) and
-'xmp' (a packet). An EXIF orientation is kept and not applied: the pixels stay as they are stored.
+Any other picture is converted if nothing is lost, or refused with a conversion to use. Metadata are bytes by
+kind: 'icc' (a profile), 'exif' (a TIFF block, without the "Exif" prefix of JPEG) and 'xmp' (a packet). An EXIF
+orientation is kept and not applied: the pixels stay as they are stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MODES = ("L", "LA", "RGB", "RGBA")
-"""The name of the mode with n channels is `MODES[n - 1]`."""
+"""`MODES[n - 1]` is the mode of n channels."""
 
 _CROP, _FEW_VALUES, _ALPHA_BITS = 256, 64, 2
 _EXIF_PREFIX = b"Exif\0\0"
@@ -33,24 +33,23 @@ _LOSSLESS = {"1": "L", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "PA":
 _SIXTEEN_BIT = ("I;16", ";16", ";12")
 _XMP, _EXIF_IFD, _GPS_IFD = 700, 0x8769, 0x8825
 _DESCRIPTIVE_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, _EXIF_IFD, _GPS_IFD)
-"""Tags of a TIFF file that describe the picture, not how its samples are stored."""
+"""Tags of a TIFF file that describe the picture, as opposed to the layout of its samples."""
 _PHOTOMETRIC, _BANDS, _EXTRA_BANDS = 262, 277, 338
 _TIFF_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1}
-"""Bands without alpha, by the tag that says how they are meant: grey (two ways), RGB, palette."""
+"""Number of bands without alpha, by photometric interpretation: grey (0, 1), RGB, palette."""
 _TIFF_ALPHA = (1, 2, 999)
-"""Premultiplied alpha, alpha, and what Corel Draw writes for it."""
+"""Values for premultiplied alpha, for alpha, and for the alpha of Corel Draw."""
 
 
 def channels_of(array: NDArray[Any]) -> int:
-    """Return 1 .. 4 for an array that can be stored: uint8 or bool, (H, W) or (H, W, 1 .. 4), not empty.
+    """Return the channels, 1 .. 4, of an array that can be stored: uint8 or bool, (H, W) or (H, W, 1 .. 4).
 
     Raises UnsupportedImageError.
     """
     if array.ndim not in (2, 3) or (array.ndim == 3 and not 1 <= array.shape[2] <= 4):
         raise UnsupportedImageError(
-            f"an array of shape {array.shape} is no picture; give (height, width) or (height, width, "
-            "channels) "
-            "with 1 to 4 channels"
+            f"an array of shape {array.shape} is not a picture; give (height, width) or (height, width, "
+            "channels) with 1 to 4 channels"
         )
     if array.dtype not in (np.uint8, np.bool_):
         raise UnsupportedImageError(
@@ -67,7 +66,7 @@ def check_alpha(array: NDArray[Any], alpha: bool | None) -> None:
 
     An array does not say what its channels mean, so the last of 2 or 4 is taken as alpha. Near infrared in the
     fourth channel would then be stored without loss, at several times the size of the other three together.
-    `alpha` True means that the caller insists, False that the channel is no alpha, None that its samples decide:
+    `alpha` True means that the caller insists, False that the channel is not alpha, None that its samples decide:
     they are refused as a picture if, in the central 256x256, there are more than 64 distinct values and the
     differences between neighbours need more than 2 bits per pixel after zlib. Masks have few values and soft
     edges small differences; photographs need 3 to 7 bits.
@@ -104,12 +103,12 @@ def storable_mode(image: Image.Image) -> str:
     """Return the mode of `MODES` to which a Pillow image converts without loss.
 
     Raises UnsupportedImageError, with the conversion to use, for 16-bit, float, CMYK, LAB, HSV, YCbCr and
-    premultiplied pictures and for files of several frames.
+    premultiplied pictures, for files of several frames and for bands that are neither colours nor alpha.
     """
     if _frames(image) > 1:
         raise UnsupportedImageError(
-            f"the picture has {_frames(image)} frames and only one can be stored; choose one with "
-            "image.seek(n) and image.copy(), or split the file"
+            f"the picture has {_frames(image)} frames, and a file holds a single picture; choose a frame "
+            "with image.seek(n) and image.copy(), or split the file"
         )
     if image.mode in ("I", "F") or any(_is_deep(text) for text in (image.mode, *_raw_modes(image))):
         raise UnsupportedImageError(
@@ -159,7 +158,7 @@ def _check_tiff_bands(image: Image.Image) -> None:
 
 
 def _frames(image: Image.Image) -> int:
-    """Number of pictures in the file that are pictures of their own: overviews and masks do not count."""
+    """Return the number of pictures in a file; overviews and masks of a TIFF file do not count."""
     count = int(getattr(image, "n_frames", 1))
     if count == 1 or image.format != "TIFF":
         return 1 if image.format == "MPO" else count
@@ -173,7 +172,7 @@ def _frames(image: Image.Image) -> int:
 
 
 def _raw_modes(image: Image.Image) -> list[str]:
-    """How the samples of a file that is not loaded yet are stored; Pillow cuts 16 bits to 8 in silence."""
+    """Return how the samples of a file that is not loaded yet are stored; Pillow cuts 16 bits to 8 silently."""
     modes: list[str] = []
     for tile in getattr(image, "tile", ()):
         arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
@@ -201,7 +200,7 @@ def pillow_rows(image: Image.Image, mode: str, start: int, stop: int) -> NDArray
 def to_array(image: NDArray[Any] | Image.Image) -> NDArray[np.uint8]:
     """Return a numpy or Pillow picture as uint8, (H, W) for one channel and (H, W, C) for 2 .. 4.
 
-    Raises UnsupportedImageError for what cannot be stored.
+    Raises UnsupportedImageError for pictures that cannot be stored.
     """
     if isinstance(image, np.ndarray):
         channels_of(image)
@@ -210,7 +209,7 @@ def to_array(image: NDArray[Any] | Image.Image) -> NDArray[np.uint8]:
         array = pillow_rows(image, storable_mode(image), 0, image.height)
     else:
         raise UnsupportedImageError(
-            f"a {type(image).__name__} is no picture; give a numpy array or a Pillow image"
+            f"a {type(image).__name__} is not a picture; give a numpy array or a Pillow image"
         )
     return squeeze(array)
 
@@ -221,16 +220,16 @@ def squeeze(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def metadata_of(image: Image.Image) -> dict[str, bytes]:
-    """Return the metadata of a Pillow image: 'icc', 'exif' and 'xmp', those that are there."""
-    found: dict[str, bytes] = {}
+    """Return the metadata of a Pillow image under 'icc', 'exif' and 'xmp', without kinds that it lacks."""
+    metadata: dict[str, bytes] = {}
     if icc := image.info.get("icc_profile"):
-        found["icc"] = bytes(icc)
+        metadata["icc"] = bytes(icc)
     if exif := strip_exif(_exif_of(image)):
-        found["exif"] = exif
+        metadata["exif"] = exif
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     if xmp:
-        found["xmp"] = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
-    return found
+        metadata["xmp"] = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+    return metadata
 
 
 def strip_exif(exif: bytes) -> bytes:
@@ -245,23 +244,23 @@ def _exif_of(image: Image.Image) -> bytes:
         return bytes(exif)
     if image.format != "TIFF":
         return b""
-    # A TIFF file is its own EXIF block, so what describes the picture is picked out of it.
+    # A TIFF file is its own EXIF block; only the tags that describe the picture are copied.
     from PIL.Image import Exif
 
-    source, picked = image.getexif(), Exif()
+    tags, selected = image.getexif(), Exif()
     for tag in _DESCRIPTIVE_TAGS:
-        if tag in source:
-            picked[tag] = source.get_ifd(tag) if tag in (_EXIF_IFD, _GPS_IFD) else source[tag]
-    return picked.tobytes() if len(picked) else b""
+        if tag in tags:
+            selected[tag] = tags.get_ifd(tag) if tag in (_EXIF_IFD, _GPS_IFD) else tags[tag]
+    return selected.tobytes() if len(selected) else b""
 
 
 def to_pillow(array: NDArray[np.uint8], metadata: Mapping[str, bytes] | None = None) -> Image.Image:
     """Return a Pillow image of a uint8 picture, (H, W) or (H, W, 1 .. 4), with `metadata` in its `info`.
 
-    Unlike other images, its `save` keeps EXIF and XMP by itself, in PNG, JPEG, WebP and TIFF; pass
-    `exif=`, `xmp=` or `icc_profile=` to `save` to replace them. Raises UnsupportedImageError.
+    Unlike that of other images, its `save` writes EXIF and XMP without being asked to, in PNG, JPEG, WebP and
+    TIFF; pass `exif=`, `xmp=` or `icc_profile=` to `save` to replace them. Raises UnsupportedImageError.
     """
-    from collagecodec.io.pillow_metadata import keeping_image
+    from collagecodec.io.pillow_metadata import image_with_metadata
 
     mode = MODES[channels_of(array) - 1]
-    return keeping_image(mode, rows_of(array, 0, len(array)), metadata or {})
+    return image_with_metadata(mode, rows_of(array, 0, len(array)), metadata or {})

@@ -1,7 +1,7 @@
-"""Pillow images that keep their metadata when they are saved.
+"""Pillow images that write their metadata when they are saved.
 
-Pillow's `save` writes EXIF and XMP only when they are passed to it, each format in its own way. The images
-made here pass what stands in their `info`.
+Pillow's `save` writes EXIF and XMP only if they are passed as arguments, which differ by format. The images
+of this module pass what their `info` holds.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _EXIF_PREFIX = b"Exif\0\0"
 _XMP_TAG = 700
 
 
-class Keeping(Image.Image):
-    """An image whose `save` adds the metadata of its `info` to the arguments that are given."""
+class MetadataImage(Image.Image):
+    """An image whose `save` adds the metadata in its `info` to the arguments of the caller."""
 
     def save(self, fp: Any, format: str | None = None, **params: Any) -> None:
-        """Save like any Pillow image, ICC, EXIF and XMP included; arguments given here come first."""
+        """Save like any Pillow image, with ICC, EXIF and XMP unless the caller passes others."""
         kind = save_format(fp, format)
         super().save(fp, format, **save_arguments(self.info, kind, params))
 
 
-def keeping_image(mode: str, array: NDArray[np.uint8], metadata: Mapping[str, bytes]) -> Image.Image:
-    """Return an image of `mode` from uint8 (H, W, channels) that keeps `metadata` when it is saved."""
+def image_with_metadata(mode: str, array: NDArray[np.uint8], metadata: Mapping[str, bytes]) -> Image.Image:
+    """Return an image of `mode` from uint8 (H, W, channels) that writes `metadata` when it is saved."""
     image = Image.frombytes(mode, (array.shape[1], array.shape[0]), array.tobytes())
-    # Pillow's factories make plain images; a subclass without state of its own can be put in their place.
-    image.__class__ = Keeping
+    # Pillow's factories return plain images; the class can be replaced since the subclass adds no state.
+    image.__class__ = MetadataImage
     image.info.update(info_of(metadata))
     return image
 
@@ -48,9 +48,9 @@ def info_of(metadata: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def save_arguments(info: Mapping[Any, Any], kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of Pillow's `save` that make a file of format `kind` keep what `info` holds.
+    """Return the arguments of Pillow's `save` that write the metadata in `info` to a file of format `kind`.
 
-    `kind` is Pillow's name ("PNG", "TIFF", ...); `given` are the caller's arguments, which stay as they are.
+    `kind` is Pillow's name ("PNG", "TIFF", ...). The caller's arguments `given` are included and take precedence.
     """
     arguments = {key: info[key] for key in ("icc_profile", "exif", "xmp") if key in info} | dict(given)
     xmp = arguments.get("xmp")
@@ -72,7 +72,7 @@ def save_arguments(info: Mapping[Any, Any], kind: str, given: Mapping[str, Any])
 
 
 def save_format(target: Any, kind: str | None) -> str:
-    """Return Pillow's name of the format that `save(target, kind)` writes; '' if it cannot be told."""
+    """Return Pillow's name of the format that `save(target, kind)` writes; '' if it is unknown."""
     if kind:
         return kind.upper()
     name = str(getattr(target, "name", target))

@@ -1,6 +1,6 @@
-"""Files whose samples lie there as they are: PGM, PPM, PAM (binary, 8 bits) and NumPy arrays.
+"""Files of plain samples: PGM, PPM, PAM (binary, 8 bits) and NumPy arrays.
 
-Rows are read when they are asked for. Mapping the file instead would let it count as memory of the process.
+Rows are read on demand. If the file were mapped instead, its pages would count as memory of the process.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def open_raw(path: Path, alpha: bool | None = None) -> RawSource | None:
     """Return a source for a binary PGM, PPM, PAM or `.npy` file; None for any other kind of file.
 
     `alpha` is for files that do not say what their channels mean, and overrules those that do; see `RawSource`.
-    Raises UnsupportedImageError for one that holds no picture of 8 bits a sample, LimitError, OSError.
+    Raises UnsupportedImageError for a file that holds no picture of 8 bits a sample, LimitError, OSError.
     """
     with path.open("rb") as file:
         magic = file.read(6)
@@ -75,13 +75,13 @@ def open_raw(path: Path, alpha: bool | None = None) -> RawSource | None:
                     f"samples of 0 .. {largest} cannot be stored yet; scale them to 0 .. 255"
                 )
             if not 1 <= channels <= 4:
-                raise UnsupportedImageError(f"{channels} channels cannot be stored; keep 1 to 4 of them")
+                raise UnsupportedImageError(f"{channels} channels cannot be stored; keep at most 4 of them")
             return RawSource(path, offset, (height, width, channels), alpha=alpha)
     return None
 
 
 def _pnm_fields(header: bytes) -> tuple[int, int, int, int, int]:
-    """Return where the samples begin, width, height, channels and the largest sample of P5 and P6."""
+    """Return the offset of the samples, width, height, channels and the largest sample of P5 and P6."""
     values: list[int] = []
     position = 2
     while len(values) < 3:
@@ -99,7 +99,7 @@ def _pnm_fields(header: bytes) -> tuple[int, int, int, int, int]:
 
 
 def _pam_lines(header: bytes) -> tuple[dict[bytes, bytes], int]:
-    """Return the values of a PAM header by name, and where the samples begin; 0 if the header does not end."""
+    """Return the fields of a PAM header and the offset of the samples; 0 if the header is not complete."""
     head, mark, _ = header.partition(b"ENDHDR\n")
     lines = (line.split(maxsplit=1) for line in head.splitlines() if line[:1] != b"#")
     return {line[0]: line[1].strip() for line in lines if len(line) > 1}, len(head) + len(mark) if mark else 0
@@ -123,7 +123,7 @@ def _pam_alpha(header: bytes, channels: int) -> bool | None:
 
 
 def _pam_fields(header: bytes) -> tuple[int, int, int, int, int]:
-    """Return the same as `_pnm_fields`, of P7."""
+    """Return the same as `_pnm_fields`, for P7."""
     fields, offset = _pam_lines(header)
     try:
         width, height, depth, largest = (int(fields[name]) for name in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"))
@@ -148,7 +148,8 @@ def _open_npy(path: Path, file: BinaryIO, alpha: bool | None) -> RawSource:
         )
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
         raise UnsupportedImageError(
-            f"an array of shape {shape} is no picture; save (height, width) or (height, width, 1 to 4 channels)"
+            f"an array of shape {shape} is not a picture; save (height, width) or "
+            "(height, width, 1 to 4 channels)"
         )
     height, width, channels = (*shape, 1)[:3]
     return RawSource(path, file.tell(), (height, width, channels), alpha=alpha)

@@ -1,7 +1,7 @@
-"""Where pictures go: files of any common format, written atomically from bands of rows.
+"""Files of any common picture format, written atomically from bands of rows.
 
-PNG, PPM and NumPy files are written here and need no library. The other formats go through Pillow while the
-picture is small, and through libvips, in little memory, when it is large.
+PNG, PPM and NumPy files are written by this package. The other formats are written by Pillow if the picture is
+small, and by libvips, in little memory, if it is large.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collagecodec.io.files import STANDARD, atomic, write_atomic
 from collagecodec.io.png import COMPRESSION, write_png
 
 LARGE = 50_000_000
-"""Pixels from which formats other than PNG, PPM and NumPy are written by libvips."""
+"""Pictures of more pixels are written by libvips, except as PNG, PPM and NumPy files."""
 
 Shape = tuple[int, int, int]
 
@@ -41,7 +41,7 @@ _VIPS_OPTIONS: dict[str, dict[str, Any]] = {
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 
 FORMATS = ("png", "ppm", "pgm", "pnm", "pam", "npy", *_PILLOW_NAMES)
-"""Names of formats, which are suffixes of file names too."""
+"""Names of formats, which are also suffixes of file names."""
 
 
 def format_of(path: str | os.PathLike[str], name: str | None = None) -> str:
@@ -77,7 +77,7 @@ def save_bands(
     default the suffix of `path`. `compression` is the level of zlib for PNG, 0 .. 9. JPEG is written at
     quality 95, WebP without loss, TIFF plain while it is small and deflated when it is large.
 
-    The file is complete or not there. Raises OutputExistsError unless `force`, UnsupportedImageError for a
+    The file is complete or absent. Raises OutputExistsError unless `force`, UnsupportedImageError for a
     format that cannot hold the picture, LimitError for a picture too large for the format, OSError, and
     ValueError for bands that do not add up to the picture.
     """
@@ -123,7 +123,7 @@ def _check(kind: str, shape: Shape) -> None:
 
 
 def _checked(bands: Iterable[NDArray[np.uint8]], shape: Shape) -> Iterator[NDArray[np.uint8]]:
-    """Yield the bands that hold rows; ValueError if they do not make a picture of `shape`."""
+    """Yield the bands that are not empty; ValueError if they do not make a picture of `shape`."""
     width, height, channels = shape
     done = 0
     for band in bands:
@@ -177,14 +177,14 @@ def _fill_with_pillow(
         _save_with_pillow(stream, image, name)
     except (ValueError, KeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk, not the picture
+            raise  # a failure of the disk
         raise UnsupportedImageError(
             f"{name} cannot hold this picture ({error}); write .png or .tif instead"
         ) from error
 
 
 def _save_with_pillow(stream: BinaryIO, image: Any, name: str) -> None:
-    # Some writers seek, which standard output cannot; none of these pictures is large.
+    # Some writers seek, which standard output does not support; none of these pictures is large.
     buffer = io.BytesIO()
     image.save(buffer, name, **_PILLOW_OPTIONS.get(name, {}))
     stream.write(buffer.getbuffer())

@@ -1,4 +1,4 @@
-"""Where pictures come from: the `Source` contract, and the sources over arrays, Pillow images and files."""
+"""The protocol `Source`, and sources over arrays, Pillow images and files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGE = 50_000_000
-"""Pixels from which a file is streamed with libvips instead of being held in memory by Pillow."""
+"""Files of more pixels are streamed by libvips instead of being loaded by Pillow."""
 
 _STREAMED = ("TIFF", "PNG", "JPEG", "WEBP")
 """Pillow's names of the formats that libvips reads too."""
@@ -40,7 +40,7 @@ _STREAMED = ("TIFF", "PNG", "JPEG", "WEBP")
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 MAX_OVERLAP = 256
-"""Rows by which a band may begin before the end of the one before it."""
+"""Rows by which a band may overlap the band before it."""
 
 
 @runtime_checkable
@@ -61,14 +61,14 @@ class Source(Protocol):
 
     @property
     def metadata(self) -> Mapping[str, bytes]:
-        """'icc', 'exif' and 'xmp', those that are there; see `collagecodec.io.picture`."""
+        """'icc', 'exif' and 'xmp' if the picture has them; see `collagecodec.io.picture`."""
 
     def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return rows start .. stop - 1: uint8 of shape (stop - start, width, channels), read-only.
 
-        0 <= start < stop <= height. Bands are cheap when they are read downwards, each beginning at most
-        `MAX_OVERLAP` rows before the end of the last; any other start, 0 for a new pass too, may mean reading
-        from the top. Raises UnsupportedImageError when the picture turns out to be damaged.
+        0 <= start < stop <= height. Reading downwards is cheap if each band overlaps the band before it by at
+        most `MAX_OVERLAP` rows; any other start may mean reading from the top again. Raises
+        UnsupportedImageError if the picture turns out to be damaged.
         """
 
 
@@ -95,13 +95,13 @@ class ArraySource:
 
 
 class PillowSource:
-    """A Pillow image: loaded by Pillow as a whole, converted band by band."""
+    """A Pillow image, loaded as a whole and converted band by band."""
 
     def __init__(self, image: Image.Image, metadata: Mapping[str, bytes] | None = None) -> None:
         self._mode = storable_mode(image)
         if image.format == "TIFF":
-            # Pillow turns these upright while it loads, and takes the orientation out of the metadata. Where
-            # it maps the file (it does when it knows a name) it does so wrongly for L and RGBA.
+            # Pillow turns a TIFF file upright while it loads, and removes the orientation from the metadata. If
+            # it maps the file, which it does when it knows the name, the result is wrong for L and RGBA.
             image.filename = ""  # type: ignore[attr-defined]
             _loaded(image.load)
         self.channels = MODES.index(self._mode) + 1
@@ -138,7 +138,7 @@ def as_source(image: Any, metadata: Mapping[str, bytes] | None = None, *, alpha:
     if isinstance(image, Source):
         return image
     raise UnsupportedImageError(
-        f"a {type(image).__name__} is no picture; give a numpy array, a Pillow image or a source of rows"
+        f"a {type(image).__name__} is not a picture; give a numpy array, a Pillow image or a source of rows"
     )
 
 
@@ -150,7 +150,7 @@ def open_source(path: str | Path, *, large: int = LARGE, alpha: bool | None = No
     does not apply: the limits are those of the format. `alpha` is for `.npy` and PAM files, which need not say
     what their channels mean; see `ArraySource`.
 
-    Raises UnsupportedImageError for what is no picture or cannot be stored, LimitError, OSError.
+    Raises UnsupportedImageError for files that are not pictures or cannot be stored, LimitError, OSError.
     """
     if str(path) == "-":
         data = sys.stdin.buffer.read()
@@ -166,7 +166,7 @@ def open_source(path: str | Path, *, large: int = LARGE, alpha: bool | None = No
 
 
 def _open(stream: BinaryIO, data: Path | bytes, name: str, large: int) -> Source:
-    """Open the picture in `stream`, which may be closed afterwards; `data` is the same for libvips."""
+    """Open the picture in `stream`, which may be closed afterwards; `data` is the same picture for libvips."""
     try:
         image = _open_with_pillow(stream, name)
     except UnsupportedImageError:
@@ -189,7 +189,7 @@ def _open(stream: BinaryIO, data: Path | bytes, name: str, large: int) -> Source
 def _explain_bands(stream: BinaryIO, data: Path | bytes) -> None:
     """Raise UnsupportedImageError with libvips' reason if it refuses a TIFF file that Pillow cannot identify.
 
-    Pillow knows no TIFF of grey with more than one band beside it, as GDAL writes for several bands.
+    Pillow does not know TIFF files of grey with several extra bands, which GDAL writes for any bands.
     """
     stream.seek(0)
     if stream.read(4) in _TIFF_SIGNATURES:
@@ -199,7 +199,7 @@ def _explain_bands(stream: BinaryIO, data: Path | bytes) -> None:
 
 
 def _open_with_pillow(stream: BinaryIO, name: str) -> Image.Image | None:
-    """Open a picture without decoding it; None if Pillow insists that it is too large."""
+    """Open a picture without decoding it; None if Pillow refuses it as too large."""
     from PIL import Image, UnidentifiedImageError
 
     bomb = (Image.DecompressionBombWarning, Image.DecompressionBombError)
@@ -215,14 +215,14 @@ def _open_with_pillow(stream: BinaryIO, name: str) -> Image.Image | None:
         return None
     except UnidentifiedImageError as error:
         raise UnsupportedImageError(
-            f"{name} is not a picture that can be read here; convert it to PNG or TIFF first"
+            f"{name} is not a picture of a known format; convert it to PNG or TIFF first"
         ) from error
     except (SyntaxError, ValueError, EOFError, struct.error) as error:
         raise UnsupportedImageError(f"{name} is a damaged picture ({error}); copy it again") from error
 
 
 def _open_huge(stream: BinaryIO) -> Image.Image | None:
-    """Open a picture by the plugin for its format, without the guard that `Image.open` adds."""
+    """Open a picture with the plugin for its format, without the size check of `Image.open`."""
     from PIL import Image
 
     Image.init()

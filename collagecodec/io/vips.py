@@ -1,6 +1,6 @@
-"""libvips, for pictures that are too large to hold: read and converted from top to bottom in little memory.
+"""Large pictures, read and converted from top to bottom by libvips in little memory.
 
-Imported only when such a picture is met: loading the library takes longer than decoding a small picture.
+Imported only for large pictures: loading the library takes longer than decoding a small one.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}
 
 _MAX_OVERLAP = 256
 
-# A picture is read once, from top to bottom: remembered operations would only hold memory.
+# A picture is read once, from top to bottom: a cache of operations would only hold memory.
 pyvips.cache_set_max(0)
 
 
 class VipsSource:
     """A picture file, given by its path or its bytes, that is streamed.
 
-    `metadata` come before those that libvips finds. Raises UnsupportedImageError, LimitError.
+    `metadata` replaces that of libvips kind by kind. Raises UnsupportedImageError, LimitError.
     """
 
     def __init__(self, data: Path | bytes, metadata: Mapping[str, bytes] | None = None) -> None:
@@ -53,21 +53,21 @@ class VipsSource:
     def _restart(self, image: Any) -> None:
         self._region = pyvips.Region.new(image)
         self._position = 0
-        self._kept = np.empty((0, self.width, self.channels), np.uint8)
+        self._tail = np.empty((0, self.width, self.channels), np.uint8)
 
     def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
         """See `collagecodec.io.sources.Source.rows`."""
-        if start < self._position - len(self._kept):
+        if start < self._position - len(self._tail):
             self._restart(self._open())
         overlap = max(0, self._position - start)
         band = np.empty((stop - start, self.width, self.channels), np.uint8)
-        # Rows that were read already cannot be read again from a stream.
-        known = self._kept[len(self._kept) - overlap :][: stop - start]
+        # The stream cannot go back to rows that were read before.
+        known = self._tail[len(self._tail) - overlap :][: stop - start]
         band[: len(known)] = known
         if stop > self._position:
             first = max(start, self._position)
             band[first - start :] = self._fetch(first, stop)
-            self._kept, self._position = band[-_MAX_OVERLAP:].copy(), stop
+            self._tail, self._position = band[-_MAX_OVERLAP:].copy(), stop
         band.flags.writeable = False
         return band
 
@@ -93,10 +93,10 @@ def _check_kind(image: Any) -> None:
 
 def _metadata_of(image: Any) -> dict[str, bytes]:
     fields = set(image.get_fields())
-    found = {kind: bytes(image.get(field)) for kind, field in _FIELDS.items() if field in fields}
-    if "exif" in found:
-        found["exif"] = strip_exif(found["exif"])
-    return {kind: value for kind, value in found.items() if value}
+    metadata = {kind: bytes(image.get(field)) for kind, field in _FIELDS.items() if field in fields}
+    if "exif" in metadata:
+        metadata["exif"] = strip_exif(metadata["exif"])
+    return {kind: value for kind, value in metadata.items() if value}
 
 
 def _unreadable(error: Exception) -> UnsupportedImageError:
@@ -115,8 +115,8 @@ def save_with_vips(
 ) -> None:
     """Write `bands` of a picture of `shape` (width, height, channels) to `path` in the format of `suffix`.
 
-    The bands reach libvips as a stream in the form of a stored PNG file, which carries any mode and the
-    metadata; `options` go to libvips' writer. Whatever `bands` raises is raised here.
+    libvips reads the bands as an uncompressed PNG stream, which can hold any mode and the metadata. `options` go
+    to libvips' writer. Exceptions of `bands` are passed on.
     """
     feed = _Feed(png_chunks(bands, shape, metadata, 0))
     source = pyvips.SourceCustom()
@@ -132,7 +132,7 @@ def save_with_vips(
 
 
 class _Feed:
-    """Reads from pieces of bytes; keeps an exception, since none can pass through libvips."""
+    """A readable stream of pieces of bytes; stores an exception, since none can pass through libvips."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._rest = pieces, memoryview(b"")

@@ -62,7 +62,7 @@ def test_bool_arrays_become_black_and_white() -> None:
         (np.zeros((4, 4), np.uint16), "uint16"),
         (np.zeros((4, 4, 3), np.float32), "float32"),
         (np.zeros((4, 4, 5), np.uint8), "1 to 4 channels"),
-        (np.zeros(4, np.uint8), "no picture"),
+        (np.zeros(4, np.uint8), "not a picture"),
         (np.zeros((0, 4), np.uint8), "no pixels"),
     ],
 )
@@ -72,7 +72,7 @@ def test_refused_arrays(array: np.ndarray, reason: str) -> None:
 
 
 def test_what_is_no_picture_is_refused() -> None:
-    with pytest.raises(UnsupportedImageError, match="list is no picture"):
+    with pytest.raises(UnsupportedImageError, match="list is not a picture"):
         to_array([[1, 2]])  # type: ignore[arg-type]
 
 
