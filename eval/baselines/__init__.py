@@ -1,1 +1,1 @@
-"""The other codecs, behind the same contract: one file a format, found by its `SWEEPS`."""
+"""Codecs of other projects behind the same contract, one file per format. Each defines `SWEEPS`."""

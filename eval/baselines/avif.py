@@ -1,4 +1,4 @@
-"""AVIF as libaom writes it through libavif and Pillow."""
+"""AVIF, written by libaom through libavif and Pillow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from eval.harness.sweep import Sweep
 class AvifCodec(PillowCodec):
     """AVIF with the AOM encoder.
 
-    - `subsampling`: 4:2:0 is what is commonly used, 4:4:4 the fairer one in RGB PSNR; both are curves.
-    - `speed`: 6 is Pillow's default, 4 is what the project's targets name, 2 is near its best.
-    - One thread and no automatic tiles: both split the picture into parts that are coded apart, which costs
-      up to 3 % of the bits, and make the file depend on the machine.
-    - `tune`: '' leaves the encoder's own choice, which for still pictures is a perceptual one ('iq');
-      'psnr' is worth about 0.5 dB at equal rate. A curve with it is kept, since PSNR is what is compared.
+    - `subsampling`: 4:2:0 is common, and 4:4:4 is fairer in RGB PSNR. Both are measured.
+    - `speed`: 6 is Pillow's default, the project's targets refer to 4, and 2 is close to the best.
+    - A single thread and no automatic tiling: both split the picture into parts that are coded separately, which
+      costs up to 3 % of the bits and makes the file depend on the machine.
+    - `tune`: '' leaves the choice to the encoder, which tunes still pictures perceptually ('iq'). 'psnr' gains
+      about 0.5 dB at equal rate. It is measured too, because PSNR is compared.
     """
 
     name: ClassVar[str] = "avif"

@@ -1,4 +1,4 @@
-"""HEIC (HEVC intra) as x265 writes it through libheif and pillow-heif."""
+"""HEIC (HEVC intra), written by x265 through libheif and pillow-heif."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from eval.harness.sweep import Sweep
 class HeicCodec(PillowCodec):
     """HEIC with x265 at libheif's defaults.
 
-    - 4:2:0 as phones write it, and 4:4:4 as a second curve.
-    - libheif chooses x265's tuning ('ssim'); `quality` and `chroma` are what is set here.
+    - 4:2:0, as phones write it, and 4:4:4 as a second curve.
+    - libheif chooses the tuning of x265 ('ssim'). Only `quality` and `chroma` are set here.
     """
 
     name: ClassVar[str] = "heic"
@@ -37,10 +37,10 @@ class HeicCodec(PillowCodec):
 
     @property
     def backend(self) -> str:
-        """Versions of libheif and of the encoder in it."""
+        """Versions of libheif and of its encoder."""
         self.load_plugin()
-        told = importlib.import_module("pillow_heif").libheif_info()
-        return f"libheif {told['libheif']}, {told['HEIF'] or 'no HEVC encoder'}"
+        info = importlib.import_module("pillow_heif").libheif_info()
+        return f"libheif {info['libheif']}, {info['HEIF'] or 'no HEVC encoder'}"
 
 
 _LADDER = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 66, 72, 80)

@@ -1,4 +1,4 @@
-"""JPEG XL as libjxl writes it through pillow-jxl-plugin."""
+"""JPEG XL, written by libjxl through pillow-jxl-plugin."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from eval.harness.sweep import Sweep
 class JxlCodec(PillowCodec):
     """Lossy JPEG XL (VarDCT in XYB).
 
-    - Its encoder steers by a perceptual distance and has no PSNR mode: a curve in PSNR understates it.
+    - The encoder targets a perceptual distance and has no PSNR mode, so that a curve in PSNR understates it.
     - `effort=7`, the default of libjxl.
-    - The plugin knows `quality`, not `distance`: an unknown option is ignored there without a word.
+    - The plugin supports `quality` but not `distance`, and silently ignores unknown options.
     """
 
     name: ClassVar[str] = "jxl"
@@ -39,7 +39,7 @@ class JxlCodec(PillowCodec):
 
     @property
     def backend(self) -> str:
-        """The plugin's version: it carries its own libjxl and does not tell which."""
+        """Version of the plugin, which contains a libjxl of unknown version."""
         self.load_plugin()
         return f"pillow-jxl-plugin {importlib.metadata.version('pillow-jxl-plugin')}"
 

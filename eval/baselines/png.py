@@ -1,4 +1,4 @@
-"""PNG, the lossless yardstick: how far every lossy curve can go, and a check of the harness itself."""
+"""PNG, the lossless reference for every lossy curve, and a check of the harness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eval.harness.sweep import Sweep
 
 @dataclass(frozen=True)
 class PngCodec(PillowCodec):
-    """PNG at zlib level 9 (the densest). Its PSNR is infinite; it has a rate and times only."""
+    """PNG at zlib level 9, the densest. Its PSNR is infinite, so that only rate and time are of interest."""
 
     name: ClassVar[str] = "png"
     format: ClassVar[str] = "PNG"

@@ -1,4 +1,4 @@
-"""Lossy WebP as libwebp writes it through Pillow."""
+"""Lossy WebP, written by libwebp through Pillow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WebpCodec(PillowCodec):
     """Lossy WebP.
 
     - `method=6`, the slowest and densest search.
-    - Always 4:2:0 (the format knows nothing else), which bounds its PSNR on saturated pictures.
+    - Always 4:2:0, the only subsampling of the format, which limits the PSNR of saturated pictures.
     """
 
     name: ClassVar[str] = "webp"

@@ -1,8 +1,7 @@
-"""`python -m eval curves`: the log of a training as a picture, for the model's card."""
+"""`python -m eval curves`: a plot of a training log, for the model card."""
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,31 +9,39 @@ from typing import Any
 import click
 import numpy as np
 
-from eval.commands.options import told
+from eval.commands.options import one_line_errors
+from eval.harness.journal import JsonLines, read
+from eval.report.figures import save
 
 WINDOW = 25
-"""Log entries that a running median is taken over: every entry is one batch at random steps."""
-FIGURES = {"loss": "loss", "bpp": "bits a pixel", "psnr": "PSNR (dB)", "gain": "gain over the kernel (dB)"}
+"""Number of log entries in the running median. An entry is a single batch with random quantiser steps."""
+FIGURES = {"loss": "loss", "bpp": "bits per pixel", "psnr": "PSNR (dB)", "gain": "gain over the kernel (dB)"}
 
 
 @click.command()
 @click.option(
-    "--log", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="A log.jsonl."
+    "--log",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The log.jsonl of a training run.",
 )
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The picture: .svg or .png."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file to write, .svg or .png.",
 )
 def curves(log: Path, out: Path) -> None:
-    """Draw loss, rate and PSNR of a training over its updates, a colour a stage.
+    """Plot loss, rate and PSNR of a training run over its updates, in a colour per stage.
 
-    Dots are single batches, each at quantiser steps of its own; lines are running medians.
+    Dots are single batches, each with its own quantiser steps. Lines are running medians.
     """
     from matplotlib.figure import Figure  # late, as it takes a second
 
-    with told():
-        entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    with one_line_errors():
+        entries = read(log, JsonLines())
         if not entries:
-            raise ValueError(f"{log} has no entries")
+            raise ValueError(f"{log} contains no entries")
     names = [name for name in FIGURES if any(name in entry for entry in entries)]
     figure = Figure(figsize=(9, 2.1 * len(names)), layout="constrained")
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
@@ -53,12 +60,12 @@ def curves(log: Path, out: Path) -> None:
     panels[0].set_yscale("log")
     panels[0].legend(ncols=4, fontsize="small")
     panels[-1].set_xlabel("updates")
-    figure.savefig(out, dpi=110, metadata={"Date": None} if out.suffix == ".svg" else None)
+    save(figure, out, dpi=110)
     click.echo(out)
 
 
 def _latest(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Entries by update; of those that an interrupted run wrote twice, the later."""
+    """Return the entries by update. Of duplicates, which an interrupted run may leave, the later counts."""
     return [entry for _, entry in sorted({entry["update"]: entry for entry in entries}.items())]
 
 

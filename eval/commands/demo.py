@@ -1,4 +1,4 @@
-"""`python -m eval demo`: one picture through the shipped model, and what it cost."""
+"""`python -m eval demo`: encode a picture with the shipped model and print size, quality and time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import collagecodec
-from eval.harness.metrics import compare
+from eval.harness.metrics import bits_per_pixel, compare
 
 Pixels = NDArray[np.uint8]
 
 
 @click.command()
-@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture of yours.")
+@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A picture to use.")
 @click.option("--bpp", type=click.FloatRange(0, min_open=True), default=0.5, help="Bits per pixel.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Folder for the results.")
 def demo(image: Path | None, bpp: float, out: Path) -> None:
-    """Encode and decode a picture, print what it cost, leave a side-by-side picture.
+    """Encode and decode a picture, print size, quality and time, and write a side-by-side comparison.
 
-    Without --image a photograph that ships with scikit-image is used.
+    Without --image a photograph from scikit-image is used.
     """
     original = _load(image)
     out.mkdir(parents=True, exist_ok=True)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     data = collagecodec.encode(original, bpp=bpp)
     encoded = time.perf_counter()
     decoded = collagecodec.decode(data)
@@ -36,17 +36,16 @@ def demo(image: Path | None, bpp: float, out: Path) -> None:
     (out / "picture.clg").write_bytes(data)
     Image.fromarray(decoded).save(out / "decoded.png")
     jpeg = _jpeg_of_at_most(original, len(data))
-    pixels = original.shape[0] * original.shape[1]
     click.echo(f"picture    {original.shape[1]}x{original.shape[0]}, {original.nbytes} bytes uncompressed")
-    click.echo(f"file       {len(data)} bytes, {8 * len(data) / pixels:.3f} bits per pixel")
+    click.echo(f"file       {len(data)} bytes, {bits_per_pixel(data, original):.3f} bits per pixel")
     click.echo(f"PSNR       {compare(original, decoded, structural=False).psnr:.2f} dB")
-    click.echo(f"encoding   {encoded - begun:.2f} s (a search for the size that was asked for)")
-    click.echo(f"decoding   {finished - encoded:.2f} s, model loaded already")
+    click.echo(f"encoding   {encoded - started:.2f} s (searches for the requested rate)")
+    click.echo(f"decoding   {finished - encoded:.2f} s, with the model loaded")
     if jpeg is not None:
         size, picture = jpeg
         quality = compare(original, picture, structural=False).psnr
         click.echo(
-            f"JPEG       {size} bytes, {quality:.2f} dB (Pillow, optimize=True, the best of no more bytes)"
+            f"JPEG       {size} bytes, {quality:.2f} dB (Pillow, optimize=True, the best of at most that size)"
         )
     side = out / "side-by-side.png"
     side_by_side(original, decoded, None if jpeg is None else jpeg[1], len(data)).save(side)
@@ -63,7 +62,7 @@ def _load(path: Path | None) -> Pixels:
 
 
 def _jpeg_of_at_most(original: Pixels, size: int) -> tuple[int, Pixels] | None:
-    """The JPEG of highest quality that is no larger: its bytes and pixels; None if every JPEG is larger."""
+    """Return size and pixels of the best JPEG of at most `size` bytes, or None if every JPEG is larger."""
     for quality in range(95, 0, -1):
         stream = io.BytesIO()
         Image.fromarray(original).save(stream, "JPEG", quality=quality, optimize=True)
@@ -75,10 +74,10 @@ def _jpeg_of_at_most(original: Pixels, size: int) -> tuple[int, Pixels] | None:
 def side_by_side(
     original: Pixels, decoded: Pixels, jpeg: Pixels | None, size: int, crop: int = 320
 ) -> Image.Image:
-    """The middle of the pictures, enlarged twice, one beside the other under a title each."""
+    """Draw the centres of the pictures side by side with titles, enlarged twice."""
     panels = [("original", original), (f"collage, {size} bytes", decoded)]
     if jpeg is not None:
-        panels.append(("JPEG, no more bytes", jpeg))
+        panels.append(("JPEG, at most that size", jpeg))
     height, width = min(crop, original.shape[0]), min(crop, original.shape[1])
     top, left = (original.shape[0] - height) // 2, (original.shape[1] - width) // 2
     sheet = Image.new("RGB", (len(panels) * (2 * width + 8) - 8, 2 * height + 28), "white")

@@ -1,8 +1,7 @@
-"""`python -m eval effort`: what each level of effort gains, and what it costs."""
+"""`python -m eval effort`: what each effort of the encoder gains, and what it costs."""
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,91 +11,90 @@ import numpy as np
 
 from collagecodec.cli.progress import Progress
 from collagecodec.codecs import registry
-from eval.commands.options import data_options, out_option, pictures, told
+from collagecodec.sampling.request import Image8
+from eval.commands.options import data_options, one_line_errors, out_option, pictures
 from eval.harness import bd, facts
-from eval.harness.metrics import psnr
+from eval.harness.datasets import centre
+from eval.harness.journal import Journal, JsonLines
+from eval.harness.metrics import bits_per_pixel, compare
 from eval.harness.store import write_json
 
 QUALITIES = (24.0, 38.0, 50.0, 62.0)
-"""They span 0.1 to 1 bit a pixel."""
+"""They span 0.1 to 1 bit per pixel."""
+KEY = ("model", "side", "image", "effort", "quality")
 
 
 @click.command()
 @data_options("dota-val")
 @out_option
-@click.option("--side", type=click.IntRange(64), default=384, help="Pictures are cut to this, from the middle.")
-@click.option("--efforts", default="0,1,2,3,4,5,6,7,8,9", help="Levels, commas between; 1 must be among them.")
+@click.option(
+    "--side", type=click.IntRange(64), default=384, help="Side of the square cropped from each picture."
+)
+@click.option("--efforts", default="0,1,2,3,4,5,6,7,8,9", help="Efforts, separated by commas. 1 is required.")
 def effort(data: str, data_root: Path | None, limit: int, specs: str, out: Path, side: int, efforts: str) -> None:
-    """Encode the middle of every picture at four qualities and each effort.
+    """Encode the centre of every picture at four qualities with each effort.
 
-    The gain is the Bjontegaard rate against effort 1 on RGB PSNR, picture by picture, then averaged. Goes on
-    where it was interrupted. --codecs is not used.
+    The gain is the Bjontegaard rate against effort 1 for RGB PSNR, averaged over the pictures. An interrupted
+    command resumes where it stopped. --codecs is not used.
     """
     del specs
-    with told():
-        found = pictures(data, data_root, limit)
-        levels = [int(level) for level in efforts.split(",")]
-        if 1 not in levels:
-            raise ValueError("effort 1 is what the others are compared with: name it too")
-    out.mkdir(parents=True, exist_ok=True)
-    journal, model = out / "effort.jsonl", registry.get("collage").fingerprint
-    rows = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
-    rows = [row for row in rows if row["model"] == model and row["side"] == side]
-    done = {(row["image"], row["effort"], row["quality"]) for row in rows}
-    bar, count = Progress(len(found.pictures) * len(levels) * len(QUALITIES)), 0
-    for level in levels:
-        for picture in found.pictures:
-            top, left = (max(0, (length - side) // 2) for length in (picture.height, picture.width))
-            for quality in QUALITIES:
-                count += 1
-                if (picture.name, level, quality) in done:
-                    continue
-                bar.update(count, f"effort {level}  {picture.name}")
-                image = np.ascontiguousarray(picture.load()[top : top + side, left : left + side])
-                row = {"model": model, "side": side, "image": picture.name, **_measured(image, level, quality)}
-                rows.append(row)
-                with journal.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-    bar.clear()
-    write_json(out / "run.json", {"machine": facts.machine(), "versions": facts.versions()})
-    text = _table(rows, levels)
+    with one_line_errors():
+        dataset = pictures(data, data_root, limit)
+        chosen = [int(number) for number in efforts.split(",")]
+        if 1 not in chosen:
+            raise ValueError("effort 1 is the reference: include it in --efforts")
+        model = registry.get("collage").fingerprint
+        rows = []
+        tasks = [(number, picture, q) for number in chosen for picture in dataset.pictures for q in QUALITIES]
+        bar = Progress(len(tasks))
+        with Journal(out / "effort.jsonl", JsonLines(), lambda row: tuple(row[name] for name in KEY)) as journal:
+            for count, (number, picture, quality) in enumerate(tasks, 1):
+                place = (model, side, picture.name, number, quality)
+                if place not in journal:
+                    bar.update(count, f"effort {number}  {picture.name}")
+                    numbers = _measured(centre(picture.load(), side), number, quality)
+                    journal.add({"model": model, "side": side, "image": picture.name, **numbers})
+            rows = [row for row in journal.rows if (row["model"], row["side"]) == (model, side)]
+        bar.clear()
+    write_json(out / "run.json", facts.environment())
+    text = _table(rows, chosen)
     (out / "table.md").write_text(text, encoding="utf-8")
     click.echo(text, nl=False)
 
 
-def _measured(image: Any, level: int, quality: float) -> dict[str, Any]:
-    codec = registry.get("collage", effort=level, quality=quality)
-    begun, cpu = time.perf_counter(), time.process_time()
+def _measured(image: Image8, number: int, quality: float) -> dict[str, Any]:
+    codec = registry.get("collage", effort=number, quality=quality)
+    started, cpu = time.perf_counter(), time.process_time()
     data = codec.encode(image)
-    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
-    pixels = image.shape[0] * image.shape[1]
-    error = float(np.mean((image.astype(np.float64) - codec.decode(data)) ** 2))
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     return {
-        "effort": level,
+        "effort": number,
         "quality": quality,
-        "bpp": 8 * len(data) / pixels,
-        "psnr": psnr(error),
+        "bpp": bits_per_pixel(data, image),
+        "psnr": compare(image, codec.decode(data), structural=False).psnr,
         "seconds": round(seconds, 3),
-        "cpu_seconds_per_megapixel": round(cpu_seconds / pixels * 1e6, 3),
+        "cpu_seconds_per_megapixel": round(cpu_seconds / (image.shape[0] * image.shape[1]) * 1e6, 3),
     }
 
 
-def _table(rows: list[dict[str, Any]], levels: list[int]) -> str:
-    """Markdown: effort, bits against effort 1, processor seconds a megapixel (median)."""
+def _table(rows: list[dict[str, Any]], efforts: list[int]) -> str:
+    """Return Markdown with effort, bits against effort 1 and median CPU seconds per megapixel."""
     curves: dict[tuple[int, str], bd.Curve] = {}
-    for level in levels:
+    for number in efforts:
         for image in {row["image"] for row in rows}:
             points = sorted(
-                (row["bpp"], row["psnr"]) for row in rows if (row["effort"], row["image"]) == (level, image)
+                (row["bpp"], row["psnr"]) for row in rows if (row["effort"], row["image"]) == (number, image)
             )
             if points:
-                curves[level, image] = bd.curve([p[0] for p in points], [p[1] for p in points], bd.WINDOW)
-    lines = ["| effort | bits against effort 1 | processor seconds a megapixel |", "|---|---|---|"]
-    for level in levels:
-        pairs = [bd.difference(curves[1, image], curve) for (one, image), curve in curves.items() if one == level]
-        rates = [pair.rate for pair in pairs if pair]
-        costs = [row["cpu_seconds_per_megapixel"] for row in rows if row["effort"] == level]
-        gain = f"{np.mean(rates):+.1f} %" if rates and level != 1 else ""
+                curves[number, image] = bd.curve([p[0] for p in points], [p[1] for p in points], bd.WINDOW)
+    lines = ["| effort | bits against effort 1 | CPU seconds per megapixel |", "|---|---|---|"]
+    for number in efforts:
+        differences = [
+            bd.difference(curves[1, image], curve) for (other, image), curve in curves.items() if other == number
+        ]
+        rates = [difference.rate for difference in differences if difference]
+        costs = [row["cpu_seconds_per_megapixel"] for row in rows if row["effort"] == number]
+        gain = f"{np.mean(rates):+.1f} %" if rates and number != 1 else ""
         cost = float(np.median(costs))
-        lines.append(f"| {level} | {gain} | {cost:.{0 if cost >= 10 else 1}f} |")
+        lines.append(f"| {number} | {gain} | {cost:.{0 if cost >= 10 else 1}f} |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The options that several commands share, and the errors that all of them tell in one line."""
+"""Options shared by several commands, and the conversion of errors into one-line messages."""
 
 from __future__ import annotations
 
@@ -15,62 +15,66 @@ from eval.harness.sweep import Sweep
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+limit_option = click.option(
+    "--limit", type=click.IntRange(0), default=0, help="Maximum number of pictures; 0 for all."
+)
+out_option = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results."
+)
+threads_option = click.option("--threads", type=click.IntRange(1), default=1, help="Number of cores to use.")
+
+
+def root_option(folder: str) -> Callable[[F], F]:
+    """Add --data-root, which contains `folder`."""
+    return click.option(
+        "--data-root",
+        type=click.Path(path_type=Path),
+        help=f"Location of {folder}.  [default: $COLLAGE_DATA or ../shared/data beside the checkout]",
+    )
+
+
+def data_option(default: str | None) -> Callable[[F], F]:
+    """Add --data, required if there is no default."""
+    return click.option(
+        "--data",
+        default=default,
+        required=default is None,
+        help=f"A folder of pictures, or a named set: {', '.join(NAMED)}.",
+    )
+
 
 def data_options(default: str | None = None) -> Callable[[F], F]:
     """Add --data, --data-root, --limit and --codecs."""
+    codecs_option = click.option(
+        "--codecs",
+        "specs",
+        default="default",
+        help="Sweeps, separated by commas or semicolons: labels, patterns ('avif-*'), 'default', 'all', a label "
+        "with overridden settings ('collage@effort=5,quality=20/60;jpeg'), a file that defines SWEEPS.",
+    )
 
     def add(command: F) -> F:
-        for option in (
-            click.option(
-                "--codecs",
-                "specs",
-                default="default",
-                help="Sweep, commas or semicolons between: labels, patterns ('avif-*'), 'default', 'all', a "
-                "label with changed settings ('collage@effort=5,quality=20/60;jpeg'), a file with a SWEEPS.",
-            ),
-            click.option(
-                "--limit", type=click.IntRange(0), default=0, help="At most so many pictures; 0 for all."
-            ),
-            click.option(
-                "--data-root",
-                type=click.Path(path_type=Path),
-                help="Where the named sets lie.  [default: $COLLAGE_DATA or ../shared/data by the checkout]",
-            ),
-            click.option(
-                "--data",
-                default=default,
-                required=default is None,
-                help=f"A folder of pictures, or a named set: {', '.join(NAMED)}.",
-            ),
-        ):
+        for option in (codecs_option, limit_option, root_option("the named sets"), data_option(default)):
             command = option(command)
         return command
 
     return add
 
 
-out_option = click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="The folder of the results.",
-)
-
-
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn what a user can put right into one line and exit status 1."""
+def one_line_errors() -> Iterator[None]:
+    """Report errors that the user can correct in one line, with exit status 1."""
     try:
         yield
     except (ValueError, LookupError, FileNotFoundError, ImportError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("\nwhat is measured is kept: the same command goes on from here", err=True)
+        click.echo("\nfinished measurements are kept: repeat the command to resume", err=True)
         raise
 
 
 def split(specs: str) -> list[str]:
-    """Return the single specs. A semicolon separates too, and must where settings hold commas.
+    """Return the specs in a list. Semicolons separate them if there are any or if settings contain commas.
 
     >>> split("jpeg,avif-*")
     ['jpeg', 'avif-*']
@@ -82,18 +86,18 @@ def split(specs: str) -> list[str]:
 
 
 def chosen_sweeps(specs: str) -> tuple[list[tuple[str, Sweep]], dict[str, str]]:
-    """Return what can be measured and what cannot, saying the latter on standard error."""
+    """Return the sweeps that can be measured and, by label, why others cannot. Reports the latter."""
     chosen, left_out = catalogue.choose(split(specs))
     for label, reason in left_out.items():
-        click.echo(f"left out {label}: {reason}", err=True)
+        click.echo(f"skipped {label}: {reason}", err=True)
     if not chosen:
         raise ValueError("none of these codecs can be measured here")
     return chosen, left_out
 
 
 def pictures(data: str, root: Path | None, limit: int) -> Dataset:
-    """Return the set, saying on standard error what is odd about it."""
-    found = open_set(data, root, limit)
-    for notice in found.notices:
-        click.echo(f"{found.name}: {notice}", err=True)
-    return found
+    """Return the data set and report its notices on standard error."""
+    dataset = open_set(data, root, limit)
+    for notice in dataset.notices:
+        click.echo(f"{dataset.name}: {notice}", err=True)
+    return dataset

@@ -1,4 +1,4 @@
-"""`python -m eval rd`: rate and distortion of codecs on a set of pictures."""
+"""`python -m eval rd`: rate and distortion of codecs on a data set."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any
 import click
 
 from collagecodec.cli import workers
-from eval.commands.options import chosen_sweeps, data_options, out_option, pictures, told
+from eval.commands.options import chosen_sweeps, data_options, one_line_errors, out_option, pictures
 from eval.harness import aggregate, facts
 from eval.harness.datasets import Dataset
+from eval.harness.journal import Journal
 from eval.harness.measure import Row, Task, blank, failed, measure
-from eval.harness.store import Journal, write_json
+from eval.harness.store import is_measured, open_rows, write_json
 from eval.harness.sweep import Sweep
 
 
 @click.command()
 @data_options()
 @out_option
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes at work.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of each process.")
-@click.option("--psnr-only", is_flag=True, help="Leave SSIM and MS-SSIM out, which take most of the time.")
-@click.option("--again", is_flag=True, help="Measure anew what has been measured already.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Number of threads of each process.")
+@click.option("--psnr-only", is_flag=True, help="Skip SSIM and MS-SSIM, which take most of the time.")
+@click.option("--again", is_flag=True, help="Repeat finished measurements.")
 def rd(
     data: str,
     data_root: Path | None,
@@ -37,16 +38,16 @@ def rd(
 ) -> None:
     """Measure rate and distortion.
 
-    In the folder of the results: rows.csv, a row a measurement, which grows as they are made; run.json, what
-    they depend on; summary.json, mean curves and Bjontegaard tables. What stands in rows.csv already is not
-    measured again, so that an interrupted run goes on where it was.
+    Writes rows.csv with a row per measurement, run.json with everything that they depend on, and summary.json
+    with mean curves and Bjontegaard tables. Measurements that rows.csv already contains are not repeated, so
+    that an interrupted command resumes where it stopped.
     """
-    with told():
+    with one_line_errors():
         chosen, left_out = chosen_sweeps(specs)
-        found = pictures(data, data_root, limit)
-        with Journal(out / "rows.csv") as journal:
-            write_json(out / "run.json", _run(found, chosen, left_out, jobs, threads))
-            tasks = _tasks(journal, found, chosen, structural=not psnr_only, again=again)
+        dataset = pictures(data, data_root, limit)
+        with open_rows(out / "rows.csv") as journal:
+            write_json(out / "run.json", _run(dataset, chosen, left_out, jobs, threads))
+            tasks = _tasks(journal, dataset, chosen, structural=not psnr_only, again=again)
             failures = _measure(journal, tasks, jobs, threads)
             write_json(out / "summary.json", _summary(journal.rows))
     click.echo(
@@ -55,19 +56,19 @@ def rd(
 
 
 def _tasks(
-    journal: Journal, found: Dataset, chosen: list[tuple[str, Sweep]], *, structural: bool, again: bool
+    journal: Journal[Row], dataset: Dataset, chosen: list[tuple[str, Sweep]], *, structural: bool, again: bool
 ) -> list[Task]:
-    """Return what is still to be measured, picture by picture, so that a stopped run has whole pictures."""
+    """Return the measurements to make, picture by picture, so that an interrupted run has complete pictures."""
     tasks = [
         Task(spec, sweep.label, value, picture, structural)
-        for picture in found.pictures
+        for picture in dataset.pictures
         for spec, sweep in chosen
         for value in sweep.values
     ]
-    return tasks if again else [task for task in tasks if not journal.has(blank(task))]
+    return tasks if again else [task for task in tasks if not is_measured(journal, blank(task))]
 
 
-def _measure(journal: Journal, tasks: list[Task], jobs: int, threads: int) -> int:
+def _measure(journal: Journal[Row], tasks: list[Task], jobs: int, threads: int) -> int:
     failures = 0
     with click.progressbar(length=len(tasks), label="measuring", show_pos=True) as bar:
         for row in workers.run(measure, tasks, jobs, failed, threads):
@@ -86,15 +87,21 @@ def _summary(rows: list[Row]) -> dict[str, Any]:
 
 
 def _run(
-    found: Dataset, chosen: list[tuple[str, Sweep]], left_out: dict[str, str], jobs: int, threads: int
+    dataset: Dataset, chosen: list[tuple[str, Sweep]], left_out: dict[str, str], jobs: int, threads: int
 ) -> dict[str, Any]:
     return {
-        "data": found.name,
+        "data": dataset.name,
         "pictures": [
-            {"name": one.name, "sha256": one.sha, "width": one.width, "height": one.height, "crop": one.crop}
-            for one in found.pictures
+            {
+                "name": picture.name,
+                "sha256": picture.sha,
+                "width": picture.width,
+                "height": picture.height,
+                "crop": picture.crop,
+            }
+            for picture in dataset.pictures
         ],
-        "notices": list(found.notices),
+        "notices": list(dataset.notices),
         "series": {
             sweep.label: {
                 "settings": {**sweep.codec(sweep.values[0]).config, sweep.parameter: list(sweep.values)},
@@ -106,6 +113,5 @@ def _run(
         "seed": "none is used: every codec here is deterministic",
         "jobs": jobs,
         "threads": threads,
-        "machine": facts.machine(),
-        "versions": facts.versions(),
+        **facts.environment(),
     }

@@ -1,4 +1,4 @@
-"""`python -m eval report`: the page and the figures of what was measured."""
+"""`python -m eval report`: a page and figures of the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from eval.commands.options import out_option, split, told
+from eval.commands.options import one_line_errors, out_option, split
 from eval.harness import aggregate, catalogue, published
 from eval.harness.datasets import Picture, open_set
 from eval.harness.store import read_json, read_rows
@@ -21,17 +21,19 @@ from eval.report.page import build
 
 @click.command()
 @out_option
-@click.option("--data", help="For the crops: the pictures, if not the set named in the results.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="For the crops: where the named sets lie.")
-@click.option("--crops", "count", type=click.IntRange(0), default=3, help="Pictures side by side; 0 for none.")
+@click.option("--data", help="Pictures for the crops, if not the data set of the results.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Location of the named sets, for the crops.")
+@click.option(
+    "--crops", "count", type=click.IntRange(0), default=3, help="Number of pictures shown as crops; 0 for none."
+)
 @click.option("--crop-size", type=click.IntRange(16, 1024), default=288, help="Side of a crop in pixels.")
-@click.option("--crop-codecs", help="Sweep shown in crops.  [default: the first measured one of each codec]")
-@click.option("--rates", default="0.15,0.4", help="Bits a pixel at which crops are compared.")
+@click.option("--crop-codecs", help="Sweeps shown in crops.  [default: the first measured sweep of each codec]")
+@click.option("--rates", default="0.15,0.4", help="Bits per pixel at which crops are compared.")
 @click.option(
     "--timing",
     "timing_folder",
     type=click.Path(path_type=Path),
-    help="The folder of `eval timing`, if another.",
+    help="Folder of `eval timing`, if it is another one.",
 )
 def report(
     out: Path,
@@ -43,22 +45,22 @@ def report(
     rates: str,
     timing_folder: Path | None,
 ) -> None:
-    """Write report.html and the figures from the results in a folder.
+    """Write report.html and figures from the results in a folder.
 
-    The page is one file that opens from disk without a network. For the crops, pictures are coded anew, each
-    codec's knob turned until the file has the asked rate.
+    The page is a single file that needs no network. For the crops, pictures are encoded again at the requested
+    rates, which each codec reaches by a search over its parameter.
     """
-    with told():
+    with one_line_errors():
         rows, run = read_rows(out), read_json(out / "run.json")
-        found = aggregate.curves(rows)
-        means = {label: aggregate.mean_curve(pictures) for label, pictures in found.items()}
+        curves = aggregate.curves(rows)
+        means = {label: aggregate.mean_curve(pictures) for label, pictures in curves.items()}
         others = published.curves_on(run["data"])
         rd_figures(means, out, f"{run['data']}, mean of {len(run['pictures'])} pictures", others)
         scenes: list[dict[str, Any]] = []
         if count:
             pictures = _spread(open_set(data or run["data"], data_root).pictures, count)
             chosen = _shown(crop_codecs, run)
-            scenes = crops.make(pictures, chosen, found, crop_size, [float(rate) for rate in rates.split(",")])
+            scenes = crops.make(pictures, chosen, curves, crop_size, [float(rate) for rate in rates.split(",")])
         timing = read_json((timing_folder or out) / "timing.json", missing_ok=True)
         page = build(rows, run, read_json(out / "summary.json"), timing, others, scenes)
         path = out / "report.html"
@@ -72,7 +74,7 @@ def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:
 
 
 def _shown(specs: str | None, run: dict[str, Any]) -> list[Sweep]:
-    """Return the sweep for the crops; unless they are named, the first measured one of every codec."""
+    """Return the sweeps for the crops: those in `specs`, or else the first measured sweep of every codec."""
     if specs:
         return [sweep for spec in split(specs) for sweep in catalogue.resolve(spec)]
     firsts: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""`python -m eval speed`: how fast and how large encoding and decoding are, against the project's targets."""
+"""`python -m eval speed`: speed and memory of the codec, for comparison with the project's targets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image
 
 import collagecodec
 from eval.harness import facts
+from eval.harness.datasets import centre
 from eval.harness.store import write_json
 
 Pixels = NDArray[np.uint8]
@@ -41,7 +42,9 @@ print(status, time.perf_counter() - t, peak)
     required=True,
     help="A picture of at least 1200x1200 pixels.",
 )
-@click.option("--repeats", type=click.IntRange(1), default=7, help="Runs of each; the median counts.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=7, help="Number of runs, of which the median is taken."
+)
 @click.option(
     "--large", is_flag=True, help="Also encode and decode a picture of 20,000 x 20,000 pixels (minutes)."
 )
@@ -53,9 +56,7 @@ def speed(image: Path, repeats: int, large: bool, out: Path) -> None:
         pixels = np.asarray(opened.convert("RGB"))
     if min(pixels.shape[:2]) < 1200:
         raise click.UsageError(f"{image} is smaller than 1200x1200 pixels")
-    top, left = (pixels.shape[0] - 1200) // 2, (pixels.shape[1] - 1200) // 2
-    rows = _in_process(np.ascontiguousarray(pixels[top : top + 1200, left : left + 1200]), repeats)
-    rows |= _cold(pixels[top : top + 1200, left : left + 1200], repeats)
+    rows = _in_process(centre(pixels, 1200), repeats) | _cold(centre(pixels, 1200), repeats)
     if large:
         rows |= _large(pixels)
     for name, value in rows.items():
@@ -67,14 +68,14 @@ def _median(function: Callable[[], Any], repeats: int) -> float:
     function()
     times = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         function()
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started)
     return statistics.median(times)
 
 
 def _in_process(pixels: Pixels, repeats: int) -> dict[str, float]:
-    """Megapixels a second, models loaded, at 0.5 bits per pixel."""
+    """Return megapixels per second at 0.5 bits per pixel, with the models loaded."""
     megapixels = pixels.shape[0] * pixels.shape[1] / 1e6
     data = collagecodec.encode(pixels, bpp=0.5)
     decode = _median(lambda: collagecodec.decode(data), repeats)
@@ -92,7 +93,7 @@ def _in_process(pixels: Pixels, repeats: int) -> dict[str, float]:
 
 
 def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:
-    """Seconds of whole processes."""
+    """Return the seconds that complete processes take."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "x.clg"
         file.write_bytes(collagecodec.encode(pixels, bpp=0.5))
@@ -113,10 +114,10 @@ def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:
 
 
 def _large(pixels: Pixels) -> dict[str, float]:
-    """Peak memory and time of the commands on a mosaic of the picture, as an uncompressed TIFF."""
+    """Return peak memory and time of the commands for a mosaic of the picture, stored as an uncompressed TIFF."""
     from collagecodec.io import save_bands
 
-    found: dict[str, float] = {}
+    rows: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         source, file, target = (str(Path(folder) / name) for name in ("x.tif", "x.clg", "y.tif"))
         height, width = pixels.shape[:2]
@@ -136,5 +137,5 @@ def _large(pixels: Pixels) -> dict[str, float]:
             status, seconds, peak = run.stdout.split()[-3:]
             if status != "0":
                 raise click.ClickException(f"{name} of the large picture failed: {run.stderr}")
-            found |= {f"large {name} s": float(seconds), f"large {name} GiB": int(peak) / 2**30}
-    return found
+            rows |= {f"large {name} s": float(seconds), f"large {name} GiB": int(peak) / 2**30}
+    return rows

@@ -1,4 +1,4 @@
-"""`python -m eval table1`: Table 1 of the Neural Collage paper, its numbers beside ours."""
+"""`python -m eval table1`: Table 1 of the Neural Collage paper, with its numbers and ours."""
 
 from __future__ import annotations
 
@@ -8,49 +8,50 @@ from pathlib import Path
 import click
 import numpy as np
 
-from eval.commands.options import data_options, out_option, split, told
+from eval.commands.options import data_options, one_line_errors, out_option, split
 from eval.commands.rd import rd
 from eval.harness import aggregate, bd, catalogue, published
 from eval.harness.aggregate import MeanPoint
 from eval.harness.store import read_rows
 
 ALSO = ("dct-fixed-16", "dct", "dct-16", "collage", "jpeg", "webp", "jpeg2000-psnr", "avif-420-s4")
-"""Sweep that the paper does not have, at its rates."""
+"""Sweeps that are not in the paper, evaluated at its rates."""
 _NEAR = 0.05
+"""Relative difference of rates below which a measured point is used instead of an interpolated one."""
 
 
 @click.command()
 @data_options("dota-val")
 @out_option
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes at work.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes.")
 @click.pass_context
 def table1(
     context: click.Context, data: str, data_root: Path | None, limit: int, specs: str, out: Path, jobs: int
 ) -> None:
-    """Re-run Table 1 of the Neural Collage paper and print its numbers beside ours.
+    """Repeat Table 1 of the Neural Collage paper and print its numbers beside ours.
 
-    Ours are read off the mean curve (mean rate and mean PSNR over the pictures at each setting) at the
-    paper's rates. The pictures are the project's held-out ones, not the paper's, which it does not name:
-    compare the differences between methods, not the numbers. `--codecs default` means the paper's rows and
-    a few anchors; COIN, which takes minutes to hours a picture, is printed if its rows are in the folder
-    already, which `rd --codecs coin` (or 'coin@steps=5000', to shorten) puts there.
+    Our numbers are taken from the mean curve (mean rate and mean PSNR over the pictures at each setting) at the
+    paper's rates. The pictures are our held-out ones, since the paper does not name its own: compare the
+    differences between methods, not the numbers. `--codecs default` selects the paper's rows and a few anchors.
+    COIN takes minutes to hours per picture and is printed only if the folder already contains its rows, made by
+    `rd --codecs coin` or, with fewer steps, `rd --codecs coin@steps=5000`.
     """
     rows = published.table1()
     labels = [*(row.label for row in rows), *ALSO] if specs == "default" else split(specs)
     present = [label for label in labels if label in catalogue.known()]
     if specs == "default":
         present = [label for label in present if not catalogue.known()[label].slow]
-    asked = {"data": data, "data_root": data_root, "limit": limit, "specs": ";".join(present), "out": out}
-    context.invoke(rd, **asked, jobs=jobs, psnr_only=True)
-    with told():
-        found = aggregate.curves(read_rows(out))
-    # COIN measured with fewer steps has its settings in its label.
+    options = {"data": data, "data_root": data_root, "limit": limit, "specs": ";".join(present), "out": out}
+    context.invoke(rd, **options, jobs=jobs, psnr_only=True)
+    with one_line_errors():
+        curves = aggregate.curves(read_rows(out))
+    # The label of COIN measured with fewer steps contains the settings.
     shown = (*(row.label for row in rows), *labels)
-    measured = {label: _measured(found, label) for label in shown}
-    means = {label: aggregate.mean_curve(found[name]) for label, name in measured.items() if name}
-    click.echo(f"\n{'PSNR in dB at bits a pixel':27}{'published':>26}{'here':>26}")
+    measured = {label: _measured(curves, label) for label in shown}
+    means = {label: aggregate.mean_curve(curves[name]) for label, name in measured.items() if name}
+    click.echo(f"\n{'PSNR in dB at bits per pixel':27}{'published':>26}{'here':>26}")
     for row in rows:
-        note = "" if row.rates_known else "   (its own rates are not recorded: set at the first row's)"
+        note = "" if row.rates_known else "   (its rates are not recorded: those of the first row are used)"
         if measured.get(row.label) not in (None, "", row.label):
             note += f"   ({measured[row.label]})"
         click.echo(f"{row.method:27}{_cells(row.rates, row.psnr)}{_ours(means, row.label, row.rates)}{note}")
@@ -59,9 +60,9 @@ def table1(
             click.echo(f"{label:27}{'':26}{_ours(means, label, rows[0].rates)}")
 
 
-def _measured(found: Iterable[str], label: str) -> str:
-    """The label itself, or the first that is the same sweep with changed settings; '' if there is neither."""
-    ordered = sorted(one for one in found if one == label or one.startswith(f"{label}@"))
+def _measured(labels: Iterable[str], label: str) -> str:
+    """Return the label, or the first label of the same sweep with changed settings, or '' if there is none."""
+    ordered = sorted(other for other in labels if other == label or other.startswith(f"{label}@"))
     return ordered[0] if ordered else ""
 
 
@@ -70,19 +71,19 @@ def _ours(means: Mapping[str, Sequence[MeanPoint]], label: str, rates: Sequence[
         word = "not measured" if label in catalogue.known() else "not part of this version"
         return f"{word:>26}"
     points = means[label]
-    through = bd.curve([one.bpp for one in points], [one.psnr for one in points], window=None)
+    through = bd.curve([point.bpp for point in points], [point.psnr for point in points], window=None)
     values = bd.value_at(through, np.array(rates)).tolist()
-    told = []
+    cells = []
     for rate, value in zip(rates, values, strict=True):
-        # A codec with a setting for the rate is read there, at the rate that it really has.
-        nearest = min(points, key=lambda one: abs(one.bpp / rate - 1))
+        # A point measured close to the rate is used with its actual rate.
+        nearest = min(points, key=lambda point: abs(point.bpp / rate - 1))
         at_setting = abs(nearest.bpp / rate - 1) < _NEAR
-        told.append((nearest.bpp, nearest.psnr) if at_setting else (rate, value))
-    return _cells(*zip(*told, strict=True))
+        cells.append((nearest.bpp, nearest.psnr) if at_setting else (rate, value))
+    return _cells(*zip(*cells, strict=True))
 
 
 def _cells(rates: Sequence[float], values: Sequence[float]) -> str:
-    """Return '31.30 at 0.13'-like cells, 26 columns wide; a rate that the curve does not reach is a dash."""
+    """Return cells such as '31.30 @0.13', 26 columns wide, with a dash for a rate outside the curve."""
     cells = (
         f"{'-':>5} @{rate:4.2f}" if value != value else f"{value:5.2f} @{rate:4.2f}"
         for rate, value in zip(rates, values, strict=True)

@@ -1,8 +1,7 @@
-"""`python -m eval timing`: what coding costs, as in Figure 6 of the Neural Collage paper."""
+"""`python -m eval timing`: time and memory of coding, as in Figure 6 of the Neural Collage paper."""
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -11,10 +10,17 @@ from statistics import fmean
 
 import click
 
-from eval.commands.options import chosen_sweeps, data_options, out_option, pictures, told
+from eval.commands.options import (
+    chosen_sweeps,
+    data_options,
+    one_line_errors,
+    out_option,
+    pictures,
+    threads_option,
+)
 from eval.harness import facts
 from eval.harness.measure import Task
-from eval.harness.store import write_json
+from eval.harness.store import write_json, write_table
 from eval.harness.sweep import ParameterValue
 from eval.harness.timing import Timing, TimingTask, run
 from eval.report.figures import timing_figure
@@ -23,10 +29,12 @@ from eval.report.figures import timing_figure
 @click.command()
 @data_options("dota-val")
 @out_option
-@click.option("--repeats", type=click.IntRange(1), default=5, help="Runs of which the median is taken.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Cores that each codec may use.")
-@click.option("--points", type=click.IntRange(1), default=3, help="Settings of each sweep, spread over its own.")
-@click.option("--no-memory", is_flag=True, help="Leave the peak memory out.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=5, help="Number of runs, of which the median is taken."
+)
+@threads_option
+@click.option("--points", type=click.IntRange(1), default=3, help="Number of parameter values of each sweep.")
+@click.option("--no-memory", is_flag=True, help="Skip the peak memory.")
 def timing(
     data: str,
     data_root: Path | None,
@@ -38,30 +46,30 @@ def timing(
     points: int,
     no_memory: bool,
 ) -> None:
-    """Measure seconds and memory, one codec at a time.
+    """Measure time and memory, one codec after another.
 
-    Leave the machine alone meanwhile. In the folder of the results: timing.csv, timing.json and figures.
+    The machine should be idle otherwise. Writes timing.csv, timing.json and figures.
     """
-    with told():
+    with one_line_errors():
         chosen, left_out = chosen_sweeps(specs)
-        found = pictures(data, data_root, limit)
+        dataset = pictures(data, data_root, limit)
         tasks = [
             TimingTask(Task(spec, sweep.label, value, picture), repeats, threads, not no_memory)
             for spec, sweep in chosen
             for value in spread(sweep.values, points)
-            for picture in found.pictures
+            for picture in dataset.pictures
         ]
         out.mkdir(parents=True, exist_ok=True)
         with click.progressbar(tasks, label="timing", show_pos=True) as bar:
             timings = [run(task) for task in bar]
-        _write_csv(out / "timing.csv", timings)
+        write_table(out / "timing.csv", [column.name for column in fields(Timing)], map(asdict, timings))
         machine = facts.machine()
         conditions = {"repeats": repeats, "threads": threads, "machine": machine}
         rows = means(timings)
         write_json(
             out / "timing.json",
             {
-                "data": found.name,
+                "data": dataset.name,
                 **conditions,
                 "versions": facts.versions(),
                 "left_out": left_out,
@@ -70,13 +78,13 @@ def timing(
         )
         timing_figure(rows, out, f"{threads} thread{'s' * (threads > 1)}, {machine['processor']}")
     click.echo(_table(rows))
-    for one in timings:
-        if one.error:
-            click.echo(f"failed: {one.label} at {one.value:g} on {one.image}: {one.error}", err=True)
+    for timed in timings:
+        if timed.error:
+            click.echo(f"failed: {timed.label} at {timed.value:g} on {timed.image}: {timed.error}", err=True)
 
 
 def spread(values: Sequence[ParameterValue], points: int) -> list[ParameterValue]:
-    """Return `points` of `values`, evenly spread and inside the ends.
+    """Return `points` of `values`, evenly spaced and away from the ends.
 
     >>> spread((0, 1, 2, 3, 4, 5, 6, 7), 3)
     [1, 4, 6]
@@ -87,28 +95,22 @@ def spread(values: Sequence[ParameterValue], points: int) -> list[ParameterValue
 
 
 def means(timings: list[Timing]) -> list[dict[str, float | str]]:
-    """Return the mean over the pictures of every number, a row for each sweep and setting that succeeded."""
+    """Return the means over the pictures, one row for each sweep and value that succeeded."""
     groups: dict[tuple[str, float], list[Timing]] = defaultdict(list)
-    for one in timings:
-        if not one.error:
-            groups[one.label, one.value].append(one)
-    numbers = [one.name for one in fields(Timing) if one.name not in ("image", "label", "value", "error")]
+    for timed in timings:
+        if not timed.error:
+            groups[timed.label, timed.value].append(timed)
+    texts = ("image", "label", "value", "error")
+    numbers = [column.name for column in fields(Timing) if column.name not in texts]
     return [
         {
             "label": label,
             "value": value,
             "images": len(group),
-            **{name: fmean(getattr(one, name) for one in group) for name in numbers},
+            **{name: fmean(getattr(timed, name) for timed in group) for name in numbers},
         }
         for (label, value), group in groups.items()
     ]
-
-
-def _write_csv(path: Path, timings: list[Timing]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [one.name for one in fields(Timing)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(one) for one in timings)
 
 
 def _table(rows: list[dict[str, float | str]]) -> str:

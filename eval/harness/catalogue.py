@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from collagecodec.codecs.base import Codec
+from collagecodec.codecs.base import ArrayCodec
 from collagecodec.codecs.registry import UnknownCodecError
 from collagecodec.errors import CollageError
 from eval import baselines
@@ -105,7 +105,7 @@ def sweep_of(spec: str, label: str) -> Sweep:
     return next(sweep for sweep in resolve(spec) if sweep.label == label)
 
 
-def codec_of(spec: str, label: str, value: float) -> Codec:
+def codec_of(spec: str, label: str, value: float) -> ArrayCodec:
     """Return the codec of that sweep with its parameter set to `value`."""
     return sweep_of(spec, label).codec(value)
 

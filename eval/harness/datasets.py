@@ -98,6 +98,12 @@ def open_set(name: str, root: Path | None = None, limit: int = 0) -> Dataset:
     return Dataset(name if named else folder.resolve().name, tuple(pictures), tuple(notices))
 
 
+def centre(image: Image8, side: int) -> Image8:
+    """Return the square of `side` pixels at the centre of `image`, smaller where the picture is smaller."""
+    top, left = (max(0, (length - side) // 2) for length in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + side, left : left + side])
+
+
 def _paths(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -140,8 +146,7 @@ def _load(path: Path, crop: int) -> Image8:
             raise ValueError(f"pictures of mode {picture.mode} are not supported: convert to 8-bit RGB")
         image = np.asarray(picture.convert("RGB"))
     if crop:
-        top, left = (max(0, (side - crop) // 2) for side in image.shape[:2])
-        image = image[top : top + crop, left : left + crop]
+        image = centre(image, crop)
     image = np.ascontiguousarray(image)
     image.flags.writeable = False
     return image

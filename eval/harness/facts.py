@@ -10,12 +10,12 @@ from typing import Any
 
 from collagecodec._version import __version__
 from collagecodec.cli.workers import cores
-from collagecodec.codecs.base import Codec
+from collagecodec.codecs.base import ArrayCodec
 
 _LIBRARIES = ("numpy", "pillow", "constriction", "scikit-image", "torch", "torchmetrics", "bjontegaard")
 
 
-def backend_of(codec: Codec) -> str:
+def backend_of(codec: ArrayCodec) -> str:
     """Return library and version behind `codec`; for our codecs the package version and model fingerprint."""
     backend = getattr(codec, "backend", None)
     if isinstance(backend, str):
@@ -35,6 +35,11 @@ def machine() -> dict[str, Any]:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         facts["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
     return facts
+
+
+def environment() -> dict[str, Any]:
+    """Return the machine and the library versions, as they are recorded with results."""
+    return {"machine": machine(), "versions": versions()}
 
 
 def versions() -> dict[str, str]:

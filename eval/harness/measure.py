@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from collagecodec.codecs.base import Codec
+from collagecodec.codecs.base import ArrayCodec
 from eval.harness import catalogue
 from eval.harness.datasets import Picture
 from eval.harness.facts import backend_of
-from eval.harness.metrics import compare
+from eval.harness.metrics import bits_per_pixel, compare
 from eval.harness.sweep import ParameterValue
 
 
@@ -27,7 +26,7 @@ class Task:
     structural: bool = True
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> ArrayCodec:
         """The codec of this measurement."""
         return catalogue.codec_of(self.spec, self.label, self.value)
 
@@ -71,15 +70,6 @@ class Row:
         return self.status == "ok"
 
 
-COLUMNS = tuple(column.name for column in fields(Row))
-_TYPES: dict[str, Any] = {"int": int, "float": float, "str": str}
-
-
-def parse(texts: dict[str, str]) -> Row:
-    """Return the row with these column texts; raises `KeyError` or `ValueError` if they do not form a row."""
-    return Row(**{column.name: _TYPES[str(column.type)](texts[column.name]) for column in fields(Row)})
-
-
 def blank(task: Task) -> Row:
     """Return the row of `task` with nothing measured yet."""
     codec, picture = task.codec, task.picture
@@ -119,7 +109,7 @@ def measure(task: Task) -> Row:
             **asdict(blank(task)),
             **asdict(quality),
             "bytes": len(data),
-            "bpp": 8 * len(data) / (image.shape[0] * image.shape[1]),
+            "bpp": bits_per_pixel(data, image),
             "encode_s": round(encoded - started, 4),
             "decode_s": round(ended - encoded, 4),
         }

@@ -59,6 +59,11 @@ def compare(original: Image8, decoded: Image8, *, structural: bool = True) -> Qu
     return Quality(mse, psnr(mse), psnr(luma_mse), ssim(original, decoded), ms_ssim(original, decoded))
 
 
+def bits_per_pixel(data: bytes, image: Image8) -> float:
+    """Return the rate of the file `data` that encodes `image`."""
+    return 8 * len(data) / (image.shape[0] * image.shape[1])
+
+
 def psnr(mse: float) -> float:
     """Return the peak signal-to-noise ratio in dB of a mean squared error at a peak of 255; inf for 0."""
     return 10 * math.log10(PEAK**2 / mse) if mse > 0 else math.inf

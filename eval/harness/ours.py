@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from collagecodec.codecs import registry
-from collagecodec.codecs.base import Codec
+from collagecodec.codecs.base import ArrayCodec
 from eval.harness.sweep import Sweep
 
 _QUALITIES = tuple(map(float, (2, 6, 10, 16, 22, 28, 35, 42, 50, 58, 66, 74, 82, 90, 96)))
@@ -20,13 +20,13 @@ _PIFS_CELLS = (20, 16, 12, 10, 8)
 _PIFS_STEPS = tuple(map(float, (96, 64, 31, 15)))
 
 
-def pifs_tiles(cell: int, **settings: Any) -> Codec:
+def pifs_tiles(cell: int, **settings: Any) -> ArrayCodec:
     """Return PIFS with range cells of one size, fixed-width codes and all domain cells as candidates."""
     tiling = {"largest": cell, "smallest": cell, "smallest_domain": cell, "domain_step": cell, "window": 0}
     return registry.get("pifs", coding="fixed", chroma=4, tile_size=2048, **tiling, **settings)
 
 
-def coin(net: int, **settings: Any) -> Codec:
+def coin(net: int, **settings: Any) -> ArrayCodec:
     """Return COIN with a network of `net` // 100 layers of width `net` % 100."""
     return registry.get("coin", net=f"{net // 100}x{net % 100}", **settings)
 
@@ -35,7 +35,7 @@ SWEEPS = (
     Sweep("collage", partial(registry.get, "collage"), "quality", _QUALITIES),
     Sweep("collage-e0", partial(registry.get, "collage"), "quality", _QUALITIES, {"effort": 0}),
     Sweep("collage-e5", partial(registry.get, "collage"), "quality", _REFINED, {"effort": 5}, slow=True),
-    Sweep("collage-paper", partial(registry.get, "collage-paper"), "bpp", (0.13, 0.31)),
+    Sweep("collage-paper", partial(registry.get, "collage-paper"), "rate", (0.13, 0.31)),
     *(
         Sweep(label, partial(registry.get, "dct"), "step", _STEPS, {"cell": cell, "coding": coding})
         for label, cell, coding in (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from collagecodec.codecs.base import Codec
+from collagecodec.codecs.base import ArrayCodec
 
 ParameterValue = int | float
 """A value of the swept parameter."""
@@ -22,14 +22,14 @@ class Sweep:
     """
 
     label: str
-    make: Callable[..., Codec]
+    make: Callable[..., ArrayCodec]
     parameter: str
     values: tuple[ParameterValue, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     slow: bool = False
     """Whether a picture takes minutes or more. A slow sweep runs only when named, not by 'all' or 'table1'."""
 
-    def codec(self, value: ParameterValue) -> Codec:
+    def codec(self, value: ParameterValue) -> ArrayCodec:
         """Return the codec with the parameter set to `value`."""
         return self.make(**{**self.fixed, self.parameter: value})
 

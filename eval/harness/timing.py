@@ -30,6 +30,7 @@ import numpy as np
 
 from collagecodec.cli import workers
 from eval.harness.measure import Task
+from eval.harness.metrics import bits_per_pixel
 
 R = TypeVar("R")
 
@@ -100,13 +101,12 @@ def _time(timed: TimingTask) -> Timing:
     load = time.perf_counter() - started
     data = codec.encode(image)
     codec.decode(data)
-    pixels = image.shape[0] * image.shape[1]
     return Timing(
         image=task.picture.name,
         label=task.label,
         value=task.value,
-        megapixels=pixels / 1e6,
-        bpp=8 * len(data) / pixels,
+        megapixels=image.shape[0] * image.shape[1] / 1e6,
+        bpp=bits_per_pixel(data, image),
         load_s=load,
         encode_s=_median(lambda: codec.encode(image), timed.repeats),
         decode_s=_median(lambda: codec.decode(data), timed.repeats),

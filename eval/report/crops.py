@@ -1,4 +1,4 @@
-"""Crops of pictures, each codec at the same rate, for looking at them side by side."""
+"""Crops of pictures coded by each codec at the same rate, for visual comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from collagecodec.sampling.request import Image8
 from eval.harness.aggregate import Curves
 from eval.harness.datasets import Picture
-from eval.harness.metrics import psnr
+from eval.harness.metrics import bits_per_pixel, compare
 from eval.harness.sweep import Sweep
 
 _STEPS = 8
@@ -25,7 +25,7 @@ _NEAR = 0.1
 
 @dataclass(frozen=True)
 class Coded:
-    """What a sweep made of a whole picture: rate in bits a pixel, PSNR in dB, and the crop as a data URI."""
+    """A picture coded by a sweep: rate in bits per pixel, PSNR in dB, and the crop as a data URI."""
 
     label: str
     bpp: float
@@ -35,7 +35,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Scene:
-    """One crop at one rate: the original as a data URI, and each sweep that comes within 10 % of it."""
+    """A crop at a rate: the original as a data URI, and the results of the sweeps within 10 % of the rate."""
 
     image: str
     rate: float
@@ -47,12 +47,12 @@ class Scene:
 
 
 def make(
-    pictures: Sequence[Picture], chosen: Sequence[Sweep], found: Curves, size: int, rates: Sequence[float]
+    pictures: Sequence[Picture], chosen: Sequence[Sweep], curves: Curves, size: int, rates: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Return the scenes of every picture at every rate (bits a pixel), as JSON-able values.
+    """Return the scenes of every picture at every rate (bits per pixel), as JSON-able values.
 
-    `found` are the measured curves, which tell where on its knob each sweep is to be searched; `size` is the
-    side of a crop in pixels, which is taken where the picture has most detail.
+    `curves` are the measured curves, which bound the search over the parameter of each sweep. `size` is the side
+    of a crop in pixels. Crops are taken where the picture has most detail.
     """
     scenes = []
     wanted = [(picture, rate) for picture in pictures for rate in rates]
@@ -62,7 +62,7 @@ def make(
             x, y = busiest(image, size)
             coded = []
             for sweep in chosen:
-                rows = found.get(sweep.label, {}).get(picture.name, [])
+                rows = curves.get(sweep.label, {}).get(picture.name, [])
                 points = [(row.value, row.bpp) for row in rows]
                 coded += _coded(sweep, image, rate, points, (x, y, size))
                 bar.update(1)
@@ -74,18 +74,18 @@ def make(
 def at_rate(
     sweep: Sweep, image: Image8, rate: float, points: Sequence[tuple[float, float]]
 ) -> tuple[bytes, Image8]:
-    """Return the file nearest to `rate` bits a pixel and its decoded picture, by halving the knob's range.
+    """Return the file closest to `rate` bits per pixel and its decoded picture, by bisection of the parameter.
 
-    `points`: measured pairs of knob and bits a pixel, which bound the search. A knob whose listed
-    values are whole numbers is turned in whole numbers. Raises what the codec raises.
+    `points` are measured pairs of parameter and bits per pixel, which bound the search. If all values of the
+    sweep are integers, only integers are tried. Errors of the codec are passed on.
     """
-    # By rate, not by knob: a finer step is a smaller number but a larger file.
+    # Bounds are chosen by rate, because a smaller parameter may give a larger file, as quantiser steps do.
     low = max(((bpp, value) for value, bpp in points if bpp <= rate), default=(0, sweep.values[0]))[1]
     high = min(((bpp, value) for value, bpp in points if bpp >= rate), default=(0, sweep.values[-1]))[1]
-    whole = all(isinstance(value, int) for value in sweep.values)
+    integers = all(isinstance(value, int) for value in sweep.values)
     files: dict[float, bytes] = {}
     for _ in range(_STEPS):
-        middle = round((low + high) / 2) if whole else (low + high) / 2
+        middle = round((low + high) / 2) if integers else (low + high) / 2
         untried = [value for value in (middle, low, high) if value not in files]
         if not untried:
             break
@@ -100,7 +100,7 @@ def at_rate(
 
 
 def busiest(image: Image8, size: int) -> tuple[int, int]:
-    """Return x and y of the window of `size` pixels a side, on a grid of its half, with most detail."""
+    """Return x and y of the window with most detail, `size` pixels wide and on a grid of half that size."""
     grey = image.mean(axis=2)
     steep = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]
     step = max(1, size // 2)
@@ -119,26 +119,26 @@ def _coded(
     points: Sequence[tuple[float, float]],
     window: tuple[int, int, int],
 ) -> list[Coded]:
-    """Return one `Coded`, or none if the sweep fails here or does not reach the rate."""
+    """Return a list of one `Coded`, or an empty list if the codec fails or does not reach the rate."""
     x, y, size = window
     try:
         data, decoded = at_rate(sweep, image, rate, points)
     except Exception as error:
-        click.echo(f"\nno crop of {sweep.label}: {type(error).__name__}: {error}", err=True)
+        click.echo(f"\nskipped crop of {sweep.label}: {type(error).__name__}: {error}", err=True)
         return []
     bpp = rate * (1 + _error(data, image, rate))
     if abs(bpp / rate - 1) > _NEAR:
         return []
-    mse = np.mean((image.astype(np.float32) - decoded) ** 2)
-    return [Coded(sweep.label, bpp, psnr(float(mse)), _data_uri(decoded[y : y + size, x : x + size]))]
+    quality = compare(image, decoded, structural=False).psnr
+    return [Coded(sweep.label, bpp, quality, _data_uri(decoded[y : y + size, x : x + size]))]
 
 
 def _error(data: bytes, image: Image8, rate: float) -> float:
-    return float(8 * len(data) / (image.shape[0] * image.shape[1]) / rate - 1)
+    return bits_per_pixel(data, image) / rate - 1
 
 
 def _data_uri(crop: Image8) -> str:
-    """Lossless, or one codec's artefacts would be seen through another's."""
+    """Return the crop as lossless WebP, which adds no artefacts to those of the codec."""
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(crop)).save(stream, "WEBP", lossless=True, quality=100)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()

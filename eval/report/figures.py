@@ -1,4 +1,4 @@
-"""Figures for papers, as PNG and SVG, with matplotlib."""
+"""Figures for papers, drawn with matplotlib as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AXES = {
     "ms_ssim_db": "MS-SSIM (dB)",
     "ssim": "SSIM",
 }
-# Okabe & Ito's colours, told apart by colour-blind readers too; after eight of them the dashes change.
+# The colours of Okabe & Ito, which colour-blind readers can distinguish. Every eight curves the dashes change.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c6bb1")
 _DASHES = ("-", "--", ":", "-.")
 _MARKS = "osD^vPX*"
@@ -32,25 +32,25 @@ def rd_figures(
     title: str,
     published: Sequence[Mapping[str, Any]] = (),
 ) -> list[Path]:
-    """Draw one figure a metric of the mean curves; return the files written.
+    """Draw a figure of the mean curves for each metric; return the files written.
 
-    `published`: sweep of other papers, each with `label` and `points`, pairs of bits a pixel and dB; they
-    are drawn thin into the figure of the PSNR.
+    `published` are curves of other papers with `label` and `points`, pairs of bits per pixel and dB. They appear
+    as thin lines in the figure of the PSNR.
     """
     written = []
     for metric, name in AXES.items():
-        if not any(math.isfinite(getattr(one, metric)) for points in curves.values() for one in points):
-            continue  # not measured, with `rd --psnr-only`
+        if not any(math.isfinite(getattr(point, metric)) for points in curves.values() for point in points):
+            continue  # `rd --psnr-only` leaves these metrics out
         figure, axes = _figure()
         for number, (label, points) in enumerate(curves.items()):
             axes.plot(
-                [one.bpp for one in points],
-                [getattr(one, metric) for one in points],
+                [point.bpp for point in points],
+                [getattr(point, metric) for point in points],
                 label=label,
                 **_style(number),
             )
-        for one in published if metric == "psnr" else ():
-            axes.plot(*zip(*one["points"], strict=True), label=one["label"], color="0.6", lw=0.8, marker=".")
+        for curve in published if metric == "psnr" else ():
+            axes.plot(*zip(*curve["points"], strict=True), label=curve["label"], color="0.6", lw=0.8, marker=".")
         axes.set_xscale("log")
         axes.set_xlim(0.04, 2)
         axes.set_xticks(_RATES, [f"{rate:g}" for rate in _RATES])
@@ -61,9 +61,9 @@ def rd_figures(
 
 
 def timing_figure(rows: Iterable[Mapping[str, Any]], out: Path, title: str) -> list[Path]:
-    """Draw seconds a megapixel of encoding and of decoding against the rate; return the files written.
+    """Draw seconds per megapixel of encoding and decoding over the rate; return the files written.
 
-    `rows`: mappings with label, bpp, megapixels, encode_s and decode_s.
+    `rows` are mappings with label, bpp, megapixels, encode_s and decode_s.
     """
     written = []
     labels = list(dict.fromkeys(row["label"] for row in rows))
@@ -81,7 +81,7 @@ def timing_figure(rows: Iterable[Mapping[str, Any]], out: Path, title: str) -> l
 
 
 def accuracy_figure(curves: Mapping[str, Sequence[tuple[int, float]]], out: Path) -> list[Path]:
-    """Draw accuracy (0 to 1) against the steps of a GAN; return the files written. Random IFS, step 0: dotted."""
+    """Draw accuracy over the steps of a GAN, with random IFS (step 0) dotted; return the files written."""
     figure, axes = _figure()
     for number, (name, points) in enumerate(curves.items()):
         steps, values = zip(*points, strict=True)
@@ -93,7 +93,7 @@ def accuracy_figure(curves: Mapping[str, Sequence[tuple[int, float]]], out: Path
 
 
 def _figure() -> tuple[Figure, Axes]:
-    # The object interface: pyplot would keep every figure alive and choose a window system.
+    # The object interface avoids pyplot, which keeps all figures alive and opens a window system.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.6), layout="constrained")
@@ -116,6 +116,13 @@ def _save(figure: Figure, axes: Axes, out: Path, name: str) -> list[Path]:
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     paths = [out / f"{name}.{suffix}" for suffix in ("png", "svg")]
     for path in paths:
-        # Without a date the same numbers make the same file.
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+        save(figure, path, dpi=160)
     return paths
+
+
+def save(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure so that equal numbers give equal files: without date and random identifiers."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.hashsalt": "collage"}):
+        figure.savefig(path, dpi=dpi, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -13,7 +13,7 @@ function look(label) {
 function lead() {
   const { run, rows } = DATA;
   const failures = rows.filter((row) => row.status === "failed").length;
-  document.getElementById("lead").textContent = `${run.pictures.length} pictures, ${LABELS.length} series, ${rows.length} measurements`
+  document.getElementById("lead").textContent = `${run.pictures.length} pictures, ${LABELS.length} sweeps, ${rows.length} measurements`
     + (failures ? `, ${failures} of them failed` : "") + ". Rates are bytes of whole files; quality is of the decoded 8-bit pictures.";
 }
 
@@ -81,7 +81,7 @@ function bjontegaard() {
   const draw = () => {
     document.getElementById("bd-table").replaceChildren(matrixTable(LABELS, DATA.summary.bd[state.metric], state.field));
     document.getElementById("bd-note").textContent =
-      `Percent of bits that the row needs against the column at equal quality, between ${low} and ${high} bits a pixel of either; `
+      `Percent of bits that the row needs against the column at equal quality, between ${low} and ${high} bits per pixel of either; `
       + "negative is fewer. The project's targets are read from the mean over pictures. A cell tells its range under the pointer.";
   };
   const set = (key) => (value) => {
@@ -129,7 +129,7 @@ function timing() {
     ["decode_s", significant], ["encode_mib", (one) => digits(one, 0)], ["decode_mib", (one) => digits(one, 0)]];
   const names = ["setting", "bpp", "load s", "encode s", "decode s", "encode MiB", "decode MiB"];
   const body = means.map((row) => element("tr", {}, element("td", {}, row.label), ...cells.map(([key, write]) => element("td", {}, write(row[key])))));
-  const head = element("tr", {}, ...["series", ...names].map((name) => element("th", {}, name)));
+  const head = element("tr", {}, ...["sweep", ...names].map((name) => element("th", {}, name)));
   document.getElementById("timing-table").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
   document.getElementById("timing-note").textContent = `Median of ${repeats} warm runs, mean over pictures, ${threads} thread(s), ${machine.processor}. `
     + "Load is the first use, model included; memory is the peak beyond the picture's own.";
@@ -139,23 +139,23 @@ function timing() {
 function measurements() {
   const fixed = (places) => (value) => digits(value, places);
   const filter = sortableTable(document.getElementById("rows-table"), document.getElementById("rows-note"), DATA.rows, [
-    ["image", "picture", null], ["label", "series", null], ["value", "setting", significant], ["bytes", "bytes", String],
+    ["image", "picture", null], ["label", "sweep", null], ["value", "setting", significant], ["bytes", "bytes", String],
     ["bpp", "bpp", fixed(3)], ["psnr", "PSNR", fixed(2)], ["psnr_y", "luma", fixed(2)], ["ms_ssim_db", "MS-SSIM dB", fixed(2)],
     ["ssim", "SSIM", fixed(4)], ["status", "status", null],
   ]);
-  const search = element("input", { type: "search", placeholder: "picture, series, failed …", oninput: () => filter(search.value) });
+  const search = element("input", { type: "search", placeholder: "picture, sweep, failed …", oninput: () => filter(search.value) });
   document.getElementById("rows-controls").append(element("label", {}, "Find", search));
 }
 
 function made() {
   const { run } = DATA;
-  const series = Object.entries(run.series).map(([label, one]) => `${label}: ${JSON.stringify(one.settings)}, ${one.backend}`);
+  const sweeps = Object.entries(run.series).map(([label, one]) => `${label}: ${JSON.stringify(one.settings)}, ${one.backend}`);
   const left = Object.entries(run.left_out).map(([label, reason]) => `${label}: ${reason}`);
   const published = DATA.published.map((one) => `${one.label}: ${one.source}; taken ${one.taken}; ${one.counted}`);
   const listed = (object) => Object.entries(object).map(([key, value]) => `${key} ${value}`).join(", ");
   const facts = [
     ["Pictures", [`${run.data}: ${run.pictures.map((one) => `${one.name} (${one.width}x${one.height})`).join(", ")}`, ...run.notices]],
-    ["Series", series], ["Left out", left], ["Published by others", published],
+    ["Sweeps", sweeps], ["Left out", left], ["Published by others", published],
     ["Machine", [listed(run.machine)]], ["Versions", [listed(run.versions)]], ["Seeds", [run.seed]],
   ];
   const list = element("dl", {});

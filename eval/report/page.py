@@ -1,4 +1,4 @@
-"""The page: a template, its style and scripts, and the measured numbers, put together into one HTML file."""
+"""The page: template, style, scripts and results, combined into one HTML file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def build(
 ) -> str:
     """Return the page as text.
 
-    `rows`, `run` and `summary` are those of a run; `timing` is the content of timing.json or empty,
-    `published` the sweep of other papers on these pictures, `scenes` the crops of `eval.report.crops.make`.
+    `rows`, `run` and `summary` are those of a run. `timing` is the content of timing.json or empty, `published`
+    are the curves of other papers on these pictures, and `scenes` the crops of `eval.report.crops.make`.
     """
     data = {
         "run": run,
@@ -70,7 +70,7 @@ def _number(value: float) -> float | None:
 
 
 def _embedded(data: Any) -> str:
-    """JSON that may stand inside a script element: no '<', so no text can end the element."""
+    """Return JSON for a script element. '<' is escaped so that no text can end the element."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

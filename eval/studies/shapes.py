@@ -1,4 +1,4 @@
-"""Shapes to fit, drawn in code, and how near a picture comes to a shape."""
+"""Shapes to fit, and measures of the difference between shapes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from PIL import Image, ImageDraw
 Mask = NDArray[np.bool_]
 Point = tuple[float, float]
 _FINER = 4
-"""Shapes are drawn this many times larger and then reduced."""
+"""Shapes are drawn at this multiple of their size and then reduced."""
 
 
 def koch(side: int = 256) -> Mask:
-    """The curve of Koch (1904) after five steps, a line of about two and a half pixels in 256."""
+    """Return the curve of Koch (1904) after five steps, about 2.5 pixels wide at a side of 256."""
     points: list[Point] = [(0.04, 0.64), (0.96, 0.64)]
     for _ in range(5):
         points = [point for first, second in pairwise(points) for point in _bent(first, second)]
@@ -27,16 +27,16 @@ def koch(side: int = 256) -> Mask:
 
 
 def _bent(first: Point, second: Point) -> list[Point]:
-    """The first four corners of the bent line that replaces a segment."""
+    """Return the first four corners of the bent line that replaces a segment."""
     x, y = (second[0] - first[0]) / 3, (second[1] - first[1]) / 3
     half, up = 0.5, -math.sqrt(3) / 2
-    one = (first[0] + x, first[1] + y)
-    peak = (one[0] + half * x - up * y, one[1] + up * x + half * y)
-    return [first, one, peak, (first[0] + 2 * x, first[1] + 2 * y)]
+    third = (first[0] + x, first[1] + y)
+    peak = (third[0] + half * x - up * y, third[1] + up * x + half * y)
+    return [first, third, peak, (first[0] + 2 * x, first[1] + 2 * y)]
 
 
 def sierpinski(side: int = 256) -> Mask:
-    """The gasket of Sierpinski (1915) after five steps."""
+    """Return the gasket of Sierpinski (1915) after five steps."""
     triangles: list[tuple[Point, Point, Point]] = [((0.5, 0.06), (0.04, 0.86), (0.96, 0.86))]
     for _ in range(5):
         triangles = [part for triangle in triangles for part in _thirds(*triangle)]
@@ -49,16 +49,16 @@ def sierpinski(side: int = 256) -> Mask:
 
 
 def _thirds(a: Point, b: Point, c: Point) -> list[tuple[Point, Point, Point]]:
-    def middle(one: Point, other: Point) -> Point:
-        return (one[0] + other[0]) / 2, (one[1] + other[1]) / 2
+    def middle(p: Point, q: Point) -> Point:
+        return (p[0] + q[0]) / 2, (p[1] + q[1]) / 2
 
     return [(a, middle(a, b), middle(a, c)), (middle(a, b), b, middle(b, c)), (middle(a, c), middle(b, c), c)]
 
 
 def apple(side: int = 256) -> Mask:
-    """An apple with a dent at the top, a stalk and a leaf."""
+    """Return an apple with a dent at the top, a stalk and a leaf."""
     turns = np.linspace(0, 2 * math.pi, 400, endpoint=False)
-    # A heart-like curve: two lobes at the top, narrower below.
+    # The outline resembles a heart: two lobes at the top, narrower below.
     radius = 0.34 * (1 - 0.16 * np.exp(-((turns - math.pi / 2) ** 2) / 0.12) + 0.07 * np.cos(2 * turns))
     radius *= 1 - 0.06 * np.exp(-((turns - 3 * math.pi / 2) ** 2) / 0.05)
     outline = [(0.5 + 1.1 * r * math.cos(t), 0.58 - r * math.sin(t)) for r, t in zip(radius, turns, strict=True)]
@@ -79,7 +79,7 @@ def apple(side: int = 256) -> Mask:
 
 
 def flower(side: int = 256) -> Mask:
-    """Seven petals around a middle, on a stalk with one leaf."""
+    """Return a flower with seven petals, a stalk and a leaf."""
     petals = []
     for number in range(7):
         turn = 2 * math.pi * number / 7 - math.pi / 2
@@ -105,7 +105,7 @@ def flower(side: int = 256) -> Mask:
 
 
 def horse() -> Mask:
-    """The horse of scikit-image, 328 x 400, which nobody tuned anything for."""
+    """Return the horse of scikit-image, 328 x 400, for which no setting was tuned."""
     import skimage.data
 
     return ~np.asarray(skimage.data.horse(), np.bool_)  # type: ignore[no-untyped-call]
@@ -127,14 +127,16 @@ def _drawn(side: int, drawing: Callable[[ImageDraw.ImageDraw, int], None]) -> Ma
 
 
 def overlap(first: Mask, second: Mask) -> float:
-    """Intersection over union of two masks; 1 if both are empty."""
+    """Return the intersection over union of two masks; 1 if both are empty."""
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 1.0
 
 
 def hausdorff(first: Mask, second: Mask) -> float:
-    """Hausdorff distance of two masks in pixels: how far a pixel of one can be from the other; inf if one is
-    empty."""
+    """Return the Hausdorff distance of two masks in pixels: the largest distance of a pixel in one to the other.
+
+    The distance is 0 if both masks are empty and inf if only one is.
+    """
     from scipy.ndimage import distance_transform_edt
 
     if not (first.any() and second.any()):

@@ -1,8 +1,8 @@
-"""Decoding larger than stored: what is gained over interpolating the decoded picture.
+"""Decoding at a larger size than stored, compared with interpolation of the decoded picture.
 
-A picture is reduced by averaging k x k pixels, stored, decoded at k times its size, and compared with itself.
-Interpolations of the picture decoded at its stored size are measured beside it, and self-similarity: detail
-that the decoded picture itself has one octave below, domain cells searched near each range cell.
+A picture is reduced by averaging k x k pixels, stored, decoded at k times its size, and compared with the
+original. Interpolations of the picture decoded at its stored size are compared too. Another method adds detail
+by self-similarity: a search near each range cell finds similar domain cells, and their detail is copied.
 """
 
 from __future__ import annotations
@@ -16,21 +16,25 @@ from PIL import Image
 
 from collagecodec.codecs.base import Codec
 from collagecodec.sampling.request import Image8
-from eval.harness.metrics import LUMA, decibels, ms_ssim, psnr
+from eval.harness.metrics import LUMA, bits_per_pixel, compare, decibels, ms_ssim
 
 Floats = NDArray[np.float32]
 RANGE, WINDOW = 8, 6
-"""Side of a range cell, and how far domain cells are searched from the place below it, in pixels."""
+"""Side of a range cell, and radius of the search for domain cells, in pixels."""
 SHARE = 0.5
-"""Share of a domain cell's detail that is added: the similar is not the same."""
+"""Share of the detail of a domain cell that is added, below 1 because the cells are only similar."""
 BAND = (0.05, 0.45)
-"""Cycles a pixel between which the spectrum's slope is fitted."""
+"""Range of frequencies in cycles per pixel over which the slope of the spectrum is fitted."""
+METHODS = ("collage", "lanczos", "bicubic", "bicubic+domains")
 
 
 @dataclass(frozen=True)
 class ZoomRow:
-    """One way to enlarge one picture. `bpp` counts bits a pixel of the reduced picture; `slope` is that of the
-    luma's power spectrum in log-log, `slope_original` that of the original."""
+    """The result of enlarging one picture with one method.
+
+    `bpp` counts bits per pixel of the reduced picture. `slope` is the slope of the luma's power spectrum in
+    log-log coordinates, and `slope_original` that of the original picture.
+    """
 
     image: str
     factor: int
@@ -44,29 +48,28 @@ class ZoomRow:
 
 
 def measure(name: str, image: Image8, factor: int, setting: str, codec: Codec) -> Iterator[dict[str, object]]:
-    """Rows of all methods for one picture (H, W, 3), cut to a multiple of `factor`."""
+    """Yield the rows of all methods for one picture (H, W, 3), cropped to a multiple of `factor`."""
     height, width = (side - side % factor for side in image.shape[:2])
     image = np.ascontiguousarray(image[:height, :width])
     reduced = np.asarray(Image.fromarray(image).reduce(factor))
     data = codec.encode(reduced)
     decoded = codec.decode(data)
-    pictures = {
-        "collage": codec.decode(data, scale=factor),
-        "lanczos": _resized(decoded, factor, Image.Resampling.LANCZOS),
-        "bicubic": _resized(decoded, factor, Image.Resampling.BICUBIC),
-        "bicubic+domains": with_domains(decoded, factor),
-    }
+    pictures = (
+        codec.decode(data, scale=factor),
+        _resized(decoded, factor, Image.Resampling.LANCZOS),
+        _resized(decoded, factor, Image.Resampling.BICUBIC),
+        with_domains(decoded, factor),
+    )
     expected = spectral_slope(image)
-    for method, picture in pictures.items():
-        error = float(np.mean((image.astype(np.float64) - picture) ** 2))
+    for method, picture in zip(METHODS, pictures, strict=True):
         yield asdict(
             ZoomRow(
                 image=name,
                 factor=factor,
                 setting=setting,
                 method=method,
-                bpp=round(8 * len(data) / (reduced.shape[0] * reduced.shape[1]), 5),
-                psnr=round(psnr(error), 4),
+                bpp=round(bits_per_pixel(data, reduced), 5),
+                psnr=round(compare(image, picture, structural=False).psnr, 4),
                 ms_ssim=round(decibels(ms_ssim(image, picture)), 4),
                 slope=round(spectral_slope(picture), 4),
                 slope_original=round(expected, 4),
@@ -75,7 +78,7 @@ def measure(name: str, image: Image8, factor: int, setting: str, codec: Codec) -
 
 
 def spectral_slope(image: Image8) -> float:
-    """Slope of log power over log frequency of the luma, radially averaged, windowed against the edges."""
+    """Return the slope of the luma's log power over log frequency, with a Hann window and radial averaging."""
     luma = image @ LUMA
     luma = (luma - luma.mean()) * np.outer(np.hanning(luma.shape[0]), np.hanning(luma.shape[1]))
     power = np.abs(np.fft.rfft2(luma)) ** 2
@@ -95,11 +98,11 @@ def _resized(image: Image8, factor: int, kernel: Image.Resampling) -> Image8:
 
 
 def with_domains(image: Image8, factor: int) -> Image8:
-    """The picture, doubled by the bicubic kernel until `factor` is reached, each time with the detail of the
-    most similar domain cells.
+    """Return the picture enlarged by a power of 2, with detail of the most similar domain cells.
 
-    A range cell of the doubled picture is compared with the cells of the *smoothed* picture around the place
-    that it came from; what smoothing took from the best one is what the range cell lacks.
+    The picture is doubled by bicubic interpolation until `factor` is reached. Each time a range cell of the
+    doubled picture is compared with nearby cells of the smoothed picture. The detail that smoothing removed from
+    the most similar cell is added to the range cell.
     """
     while factor > 1:
         height, width = image.shape[:2]
@@ -121,8 +124,10 @@ def with_domains(image: Image8, factor: int) -> Image8:
 
 
 def _best_domains(doubled: Floats, smooth: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Upper left corners in `smooth` of the domain cell that is nearest to each whole range cell of `doubled`,
-    means left out: two arrays (H // 8, W // 8)."""
+    """Return the place in `smooth` of the domain cell most similar to each complete range cell of `doubled`.
+
+    The means of cells are ignored. Rows and columns have the shape (H // 8, W // 8) and give upper left corners.
+    """
     height, width = doubled.shape[0] // RANGE, doubled.shape[1] // RANGE
     cells = doubled[: height * RANGE, : width * RANGE].reshape(height, RANGE, width, RANGE).swapaxes(1, 2)
     cells = cells - cells.mean((2, 3), keepdims=True)
@@ -136,8 +141,8 @@ def _best_domains(doubled: Floats, smooth: Floats) -> tuple[NDArray[np.intp], ND
         for dx in range(-WINDOW, WINDOW + 1):
             y = np.clip(base_y + dy, 0, limits[0])
             x = np.clip(base_x + dx, 0, limits[1])
-            found = windows[y[:, None], x[None]]
-            distance = np.square(cells - found + found.mean((2, 3), keepdims=True)).sum((2, 3))
+            domains = windows[y[:, None], x[None]]
+            distance = np.square(cells - domains + domains.mean((2, 3), keepdims=True)).sum((2, 3))
             better = distance < best
             best = np.where(better, distance, best)
             rows = np.where(better, y[:, None], rows)

@@ -4,12 +4,12 @@ import io
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 
-from collagecodec.codecs.base import Codec
+from collagecodec.codecs.base import ArrayCodec
 from collagecodec.sampling.request import Image8
 from eval.harness.sweep import Sweep
 
@@ -17,7 +17,7 @@ TRIGGER = (1, 2, 3)
 
 
 @dataclass(frozen=True)
-class FaultyCodec(Codec):
+class FaultyCodec(ArrayCodec):
     """Lossless except for its fault: 'raises' and 'dies' on the trigger picture, 'resizes' always, 'slow' sleeps
     while encoding, 'threads' raises an error that gives the limits of threads."""
 
@@ -39,7 +39,7 @@ class FaultyCodec(Codec):
         Image.fromarray(image // self.quality * self.quality).save(stream, "PNG")
         return stream.getvalue()
 
-    def decode(self, data: bytes, **_: Any) -> Image8:
+    def decode(self, data: bytes) -> Image8:
         image = np.asarray(Image.open(io.BytesIO(data)))
         return image[:-1] if self.fault == "resizes" else image
 

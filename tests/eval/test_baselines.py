@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from scenes import scene
 
-from eval.baselines.jpeg2000 import Jpeg2000Codec
 from eval.baselines.pillow_codec import PillowCodec
 from eval.harness import catalogue
 from eval.harness.datasets import DataError, Picture, open_set
@@ -111,14 +110,6 @@ def test_grey_is_kept_or_refused() -> None:
         else:
             with pytest.raises(ValueError, match="convert to RGB"):
                 codec.encode(grey)
-
-
-def test_a_baseline_refuses_another_size() -> None:
-    codec = Jpeg2000Codec()
-    data = codec.encode(scene(6))
-    for wish in ({"scale": 0.5}, {"size": (10, 10)}, {"region": (0, 0, 8, 8)}):
-        with pytest.raises(ValueError, match="own size"):
-            codec.decode(data, **wish)  # type: ignore[arg-type]
 
 
 def test_the_rate_of_jpeg_2000_is_in_bits_a_pixel(photograph: Picture) -> None:

@@ -43,7 +43,7 @@ def test_settings_that_cannot_be_read(spec: str) -> None:
 
 
 def test_what_cannot_be_measured_is_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = registry.Entry("no_such_module", "Codec", extra="train")
+    entry = registry.Entry(1, "no_such_module", "Codec", extra="train")
     monkeypatch.setattr(registry, "ENTRIES", {"collage": entry})
     chosen, left_out = catalogue.choose(["collage", "jpeg", "jpeg"])
     assert [sweep.label for _, sweep in chosen] == ["jpeg"]

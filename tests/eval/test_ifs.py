@@ -41,7 +41,9 @@ def root(tmp_path: Path) -> Path:
             picture[4:24, 2 * label + 4 : 2 * label + 8] = 200
         for kind, values in (("images-idx3", pictures), ("labels-idx1", labels)):
             header = struct.pack(f">HBB{values.ndim}i", 0, 8, values.ndim, *values.shape)
-            (folder / f"mnist-{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(header + values.tobytes()))
+            (folder / f"mnist-{part}-{kind}-ubyte.gz").write_bytes(
+                gzip.compress(header + values.tobytes(), mtime=0)
+            )
     return tmp_path / "root"
 
 
@@ -84,8 +86,18 @@ def test_missing_pictures_are_named_with_their_place(tmp_path: Path) -> None:
         targets("kmnist", 5, tmp_path)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip", gzip.compress(b"\0\0\x08\x03" + bytes(12) + b"more")])
-def test_broken_files_are_told(root: Path, damage: bytes) -> None:
+HEADER = b"\0\0\x08\x03"  # of an IDX file with three axes of bytes, followed by the lengths of the axes
+DAMAGED = {
+    "empty": b"",
+    "not gzip": b"no gzip",
+    "too long": gzip.compress(HEADER + bytes(12) + b"more", mtime=0),
+    "too short": gzip.compress(HEADER[:3], mtime=0),
+    "two axes": gzip.compress(b"\0\0\x08\x02" + bytes(12), mtime=0),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_broken_files_are_reported(root: Path, damage: bytes) -> None:
     (root / "mnist" / "mnist-t10k-images-idx3-ubyte.gz").write_bytes(damage)
     with pytest.raises(DataError, match="mnist-t10k-images"):
         idx.images("mnist", root=root)
@@ -119,11 +131,11 @@ def test_what_is_missing_is_left_out_with_a_word(root: Path, tmp_path: Path, sma
     asked = ("--out", tmp_path / "out", "--rows", "F", "--targets", 1, "--data-root", root)
     done = _run(*asked, "--sets", "kmnist,mnist")
     assert done.exit_code == 0, done.output
-    assert "left out kmnist" in done.output
+    assert "skipped kmnist" in done.output
     nothing = _run(*asked, "--sets", "kmnist")
     assert nothing.exit_code == 1
     assert "'fractaldb' needs no files" in nothing.output
-    assert "there is no set 'cifar'" in _run(*asked, "--sets", "cifar").output
+    assert "unknown set 'cifar'" in _run(*asked, "--sets", "cifar").output
 
 
 def test_the_encoder_is_trained_once_and_kept(root: Path, tmp_path: Path, small: FitConfig) -> None:
@@ -191,7 +203,7 @@ def test_figure_5_is_measured_once_and_drawn(
     asked: list[str] = ["--out", str(out), "--data-root", str(root), "--steps", "2", "--every", "1"]
     done = CliRunner().invoke(ifs_gan, asked)
     assert done.exit_code == 0, done.output
-    assert "left out kmnist" in done.output
+    assert "skipped kmnist" in done.output
     lines = [json.loads(line) for line in (out / "gan-mnist.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 1, 2]
     assert all(0 <= line["accuracy"] <= 1 for line in lines)

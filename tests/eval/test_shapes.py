@@ -84,4 +84,4 @@ def test_the_command_fits_shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert sheet.height > 600
     wrong = CliRunner().invoke(main, ["ifs-shapes", "--out", str(tmp_path), "--shapes", "cat"])
     assert wrong.exit_code == 1
-    assert "no shape 'cat'" in wrong.output
+    assert "unknown shape 'cat'" in wrong.output

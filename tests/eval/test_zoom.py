@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import Result
 from PIL import Image
 from tiny_model import models_in, scene, write_model
 
 from collagecodec.codecs.dct.codec import DctCodec
-from eval.cli import main
-from eval.studies.zoom import measure, spectral_slope, with_domains
+from eval.studies.zoom import METHODS, measure, spectral_slope, with_domains
 
 
 def test_rows_of_a_picture():
@@ -54,19 +55,28 @@ def test_domains_bring_back_a_texture_that_repeats_itself_at_half_the_size():
     assert with_domains(reduced, 4).shape == (512, 512, 3)
 
 
-def test_the_command_goes_on_where_it_was(tmp_path):
+def test_an_interrupted_command_resumes(command: Callable[..., Result], tmp_path: Path) -> None:
     write_model(tmp_path / "models", "aerial")
     folder = tmp_path / "pictures"
     folder.mkdir()
     Image.fromarray(scene(360, 360)).save(folder / "one.png")
-    arguments = ["zoom", "--data", str(folder), "--out", str(tmp_path / "out"), "--factors", "2"]
+    words = ["zoom", "--data", folder, "--out", tmp_path / "out", "--factors", "2", "--qualities"]
+    path = tmp_path / "out" / "zoom.jsonl"
     with models_in(tmp_path / "models"):
-        first = CliRunner().invoke(main, [*arguments, "--qualities", "40"])
-        both = CliRunner().invoke(main, [*arguments, "--qualities", "40,80"])
-        wrong = CliRunner().invoke(main, [*arguments, "--qualities", "much"])
-    assert first.exit_code == both.exit_code == 0, both.output
-    rows = [json.loads(line) for line in (tmp_path / "out" / "zoom.jsonl").read_text().splitlines()]
-    assert len(rows) == 8
-    assert "lanczos" in both.output
+        assert command(*words, "40").exit_code == 0
+        first = path.read_text()
+        both = command(*words, "40,80")
+        lines = path.read_text().splitlines(keepends=True)
+        # Of the second setting, one method is complete and another is torn.
+        path.write_text("".join(lines[:5]) + lines[5][:40])
+        torn = command(*words, "40,80")
+        wrong = command(*words, "much")
+    assert both.exit_code == torn.exit_code == 0, torn.output
+    assert "".join(lines[:4]) == first
+    assert torn.output == both.output
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["method"] for row in rows] == [*METHODS, "collage", *METHODS]
+    assert rows[4] == rows[5]
+    assert len(both.output.splitlines()) == 2 + 2 * len(METHODS)
     assert wrong.exit_code == 1
-    assert "whole numbers" in wrong.output
+    assert "integers from 0 to 100" in wrong.output

@@ -1,8 +1,8 @@
-"""The inverse encoder, the baseline of Tu et al. 2023: a network that reads an IFS off a picture.
+"""The inverse encoder, the baseline of Tu et al. 2023: a network that predicts an IFS from a picture.
 
 A residual network in the shape of ResNet-18 (He et al. 2016) with a quarter of its channels and a first layer for
 32x32 pixels, trained on pairs of a random IFS and a rendering of it. The maps of an IFS have no order: the error
-of a prediction is taken under the assignment of predicted to true maps that makes it least (Hungarian method).
+of a prediction is taken under the best assignment of predicted to true maps (Hungarian method).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from collagecodec.fractals.ifs import Floats
 from collagecodec.fractals.learning.objective import Renderer
 from collagecodec.fractals.learning.parameters import FORMS, to_picture
 from eval.studies.learned_ifs.idx import SIDE
-from eval.studies.learned_ifs.rows import Found, Solver
+from eval.studies.learned_ifs.rows import Result, Solver
 
 
 @dataclass(frozen=True)
 class Training:
-    """How the encoder is trained: Adam, its rate falling to 0 along a half cosine."""
+    """How the encoder is trained: with Adam and a learning rate that falls to 0 along half a cosine."""
 
     maps: int = 10
     points: int = 300
@@ -45,7 +45,7 @@ TRAINING = Training()
 
 
 class Encoder(nn.Module):
-    """Pictures (B, 1, 32, 32) to maps in the frame of learning: A (B, N, 2, 2), b (B, N, 2)."""
+    """Maps pictures (B, 1, 32, 32) to IFS in learning coordinates: A (B, N, 2, 2), b (B, N, 2)."""
 
     def __init__(self, maps: int, channels: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
         self.maps = maps
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the maps of `pictures`."""
+        """Return the IFS of `pictures`."""
         features = self.blocks(torch.relu(self.first(pictures))).mean((-2, -1))
         numbers = self.last(features).reshape(-1, self.maps, 8)
         return FORMS["rotations"].maps(numbers)
@@ -83,10 +83,10 @@ class _Block(nn.Module):
 
 
 def drawn(count: int, maps: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return random IFS to train on, A (count, maps, 2, 2) and b (count, maps, 2).
+    """Return random IFS for training, A (count, maps, 2, 2) and b (count, maps, 2).
 
-    Angles and signs are uniform, singular values uniform over [0, 1], b over the half of the picture in the
-    middle.
+    Angles and signs are uniform, singular values uniform over [0, 1], and b uniform over the central half of the
+    picture.
     """
     uniform = torch.rand(count, maps, 8, generator=generator)
     angles = (uniform[..., 0:2] * 2 - 1) * torch.pi
@@ -96,11 +96,9 @@ def drawn(count: int, maps: int, generator: torch.Generator) -> tuple[Tensor, Te
     )
 
 
-def matched(found: tuple[Tensor, Tensor], true: tuple[Tensor, Tensor]) -> Tensor:
-    """Return the mean squared difference of the numbers of the maps, under the best assignment of each IFS's
-    maps.
-    """
-    ours, theirs = (torch.cat([A.flatten(-2), b], -1) for A, b in (found, true))
+def matched(predicted: tuple[Tensor, Tensor], true: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the mean squared difference of the coefficients under the best assignment of maps in each IFS."""
+    ours, theirs = (torch.cat([A.flatten(-2), b], -1) for A, b in (predicted, true))
     costs = torch.cdist(ours.detach(), theirs).square()
     order = np.stack([linear_sum_assignment(cost)[1] for cost in costs.numpy()])
     chosen = torch.gather(theirs, 1, torch.from_numpy(order).unsqueeze(-1).expand_as(theirs))
@@ -108,7 +106,7 @@ def matched(found: tuple[Tensor, Tensor], true: tuple[Tensor, Tensor]) -> Tensor
 
 
 def train(training: Training, on_step: Callable[[int, float], None]) -> Encoder:
-    """Return an encoder trained on random IFS; `on_step` is told the step and its error."""
+    """Return an encoder trained on random IFS. `on_step` receives the step and its error."""
     torch.manual_seed(training.seed)
     generator = torch.Generator().manual_seed(training.seed)
     network, renderer = Encoder(training.maps, training.channels), Renderer(SIDE, SIDE, 1.0)
@@ -127,9 +125,9 @@ def train(training: Training, on_step: Callable[[int, float], None]) -> Encoder:
 
 
 def by_encoding(path: Path, training: Training) -> Solver:
-    """Return a solver that asks the encoder kept in `path`, which is trained first where it is not there."""
+    """Return a solver that uses the encoder in `path`, which is trained first if the file is missing."""
 
-    def solve(targets: NDArray[np.float32]) -> tuple[Floats, Floats, Found]:
+    def solve(targets: NDArray[np.float32]) -> tuple[Floats, Floats, Result]:
         network = _kept(path, training)
         with torch.no_grad():
             A, b = to_picture(*(part.double() for part in network(torch.from_numpy(targets).unsqueeze(1))))

@@ -1,4 +1,4 @@
-"""A picture of what is learned: targets, fitted IFS at their size, the same IFS larger."""
+"""A figure of learned fractals: targets, fitted IFS at the size of the targets, and the same IFS enlarged."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _GAP = 4
 
 
 def figure(count: int = COUNT) -> Image.Image:
-    """Fit the first `count` targets of 'fractaldb' and draw three rows; takes seconds a target.
+    """Fit the first `count` targets of 'fractaldb', which takes seconds per target, and draw three rows.
 
-    From above: targets; of 100 renderings of 300 points the closest; 40,000 points of the same IFS at 4 times
-    the size.
+    The rows are the targets, the closest of 100 renderings with 300 points, and 40,000 points of the same IFS at
+    4 times the size.
     """
     wanted = targets("fractaldb", count)
     fitted = fit(wanted, FULL)
     rows = [
-        [_enlarged(one) for one in wanted],
-        [_enlarged(_closest(fitted.ifs(number), one)) for number, one in enumerate(wanted)],
+        [_enlarged(target) for target in wanted],
+        [_enlarged(_closest(fitted.ifs(number), target)) for number, target in enumerate(wanted)],
         [_points(fitted.ifs(number)) for number in range(count)],
     ]
-    sheet = np.concatenate([np.concatenate([_framed(one) for one in row], 1) for row in rows])
+    sheet = np.concatenate([np.concatenate([_framed(picture) for picture in row], 1) for row in rows])
     return Image.fromarray((255 - sheet * 255).round().astype(np.uint8))
 
 

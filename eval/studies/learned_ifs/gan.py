@@ -1,10 +1,10 @@
-"""IFS learned as the generators of a GAN, and what pre-training on their pictures is worth.
+"""IFS learned as the generators of a GAN, and the value of pre-training on their pictures.
 
-Tu et al. 2023, the extension to distributions and Figure 5: a hundred IFS are trained against a LeNet that tells
-their pictures from those of a set. Then a second LeNet learns to tell the hundred IFS apart by their pictures; a
-linear classifier on its features, trained on the set, says how good they are. Random IFS, those before the first
-step, are what it is compared with. Sizes of batches and rates of learning are this project's choice: the paper's
-text names the sets, the networks and the steps.
+This repeats the extension to distributions and Figure 5 of Tu et al. 2023: a hundred IFS are trained against a
+LeNet that discriminates their pictures from those of a data set. Then a second LeNet learns to classify the
+pictures by the IFS that made them, and a linear classifier on its features, trained on the data set, measures
+their quality. The random IFS before the first step are the reference. The paper names the data sets, the
+networks and the number of steps; batch sizes and learning rates are our choice.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from eval.studies.learned_ifs.lenet import LeNet, linear_accuracy
 
 @dataclass(frozen=True)
 class GanConfig:
-    """Settings of the whole experiment; `seed` decides all that is random.
+    """Settings of the experiment; `seed` determines all random numbers.
 
-    `systems`: IFS learned. `every`: steps between two snapshots. `pretraining`: steps of the second LeNet, each
-    with one picture of every IFS. `labelled`, `unseen`: pictures of the set that the linear classifier is
-    trained and tested on.
+    `systems` is the number of IFS and `every` the number of steps between snapshots. `pretraining` is the number
+    of steps of the second LeNet, each with a picture of every IFS. `labelled` and `unseen` are the numbers of
+    pictures that the linear classifier is trained and tested on.
     """
 
     systems: int = 100
@@ -51,15 +51,15 @@ Split = tuple[Tensor, Tensor]
 
 
 def pictures(name: str, config: GanConfig, root: Path | None) -> tuple[Split, Split]:
-    """Return the pictures to learn from and those to test on. Raises `DataError`.
+    """Return the pictures for training and for testing. Raises `DataError`.
 
-    The first of the training part and of the test part; of KMNIST, where only the test part may be at hand, the
-    first half of the test part and the second.
+    They are the first pictures of the training part and of the test part. Of KMNIST, whose training part may be
+    missing, the two halves of the test part are used.
     """
     if name == "kmnist":
-        found, labels = idx.images(name, root=root), idx.labels(name, root=root)
-        half = len(found) // 2
-        parts = [(found[:half], labels[:half]), (found[half:], labels[half:])]
+        images, labels = idx.images(name, root=root), idx.labels(name, root=root)
+        half = len(images) // 2
+        parts = [(images[:half], labels[:half]), (images[half:], labels[half:])]
     else:
         parts = [(idx.images(name, part, root), idx.labels(name, part, root)) for part in ("train", "t10k")]
     splits = []
@@ -72,14 +72,15 @@ def pictures(name: str, config: GanConfig, root: Path | None) -> tuple[Split, Sp
 def snapshots(
     real: Tensor, config: GanConfig, on_step: Callable[[int, float], None]
 ) -> Iterator[tuple[int, Tensor]]:
-    """Yield step and parameters (systems, maps, 8) before the first step and after every `config.every` of them.
+    """Yield step and parameters (systems, maps, 8) before the first step and after each `config.every` steps.
 
-    `real`: pictures (count, 1, 32, 32) to be like. `on_step` is told the step and the discriminator's loss. A
-    step: the discriminator sees one picture of every IFS and as many real ones, then the IFS move against it.
+    `real` are the pictures (count, 1, 32, 32) to imitate. `on_step` receives the step and the discriminator's
+    loss. In a step the discriminator sees a picture of every IFS and as many real ones, then the IFS are
+    updated.
     """
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    # Every IFS begins elsewhere; each is what `fit` would begin with.
+    # Each IFS has its own random start, of the same distribution as in `fit`.
     numbers = torch.stack([initial("rotations", config.maps, generator) for _ in range(config.systems)])
     numbers.requires_grad_()
     judge, renderer = LeNet(1, slope=0.2), Renderer(idx.SIDE, idx.SIDE, 1.0)
@@ -102,16 +103,16 @@ def snapshots(
 
 
 def rendered(numbers: Tensor, renderer: Renderer, points: int, generator: torch.Generator) -> Tensor:
-    """Return a picture of each IFS, (systems, 1, 32, 32), cut at 1; `numbers` as `snapshots` yields them."""
+    """Return a picture of each IFS, (systems, 1, 32, 32), clipped at 1. `numbers` are those of `snapshots`."""
     A, b = FORMS["rotations"].maps(numbers)
-    # One row of random numbers serves all: what differs is how the IFS read them.
+    # All IFS use the same random numbers but map them to indices differently.
     indices = renderer.sample(A, torch.rand(1, points, generator=generator))
     pictures: Tensor = renderer(A, b, indices).clamp(max=1)
     return pictures
 
 
 def accuracy(numbers: Tensor, seen: Split, unseen: Split, config: GanConfig) -> tuple[float, float]:
-    """Return what pre-training on the IFS `numbers` gives: accuracies on the IFS and, linearly, on the set."""
+    """Return the accuracies after pre-training on the IFS `numbers`: on the IFS, and linearly on the data set."""
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     network, renderer = LeNet(len(numbers)), Renderer(idx.SIDE, idx.SIDE, 1.0)

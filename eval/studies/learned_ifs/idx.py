@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and KMNIST: pictures and labels in their IDX files."""
+"""Reading pictures and labels of MNIST, Fashion-MNIST and KMNIST from IDX files."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def labels(name: str, part: str = "t10k", root: Path | None = None) -> Pixels:
 
 def enlarged(pictures: Pixels, side: int = SIDE) -> NDArray[np.float32]:
     """Return `pictures` (count, H, W) resized bilinearly, float32 (count, side, side) from 0 to 1."""
-    resized = [Image.fromarray(one).resize((side, side), Image.Resampling.BILINEAR) for one in pictures]
-    return (np.stack([np.asarray(one) for one in resized]) / 255).astype(np.float32)
+    resized = [Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR) for picture in pictures]
+    return (np.stack([np.asarray(picture) for picture in resized]) / 255).astype(np.float32)
 
 
 def chosen(text: str, known: tuple[str, ...], what: str) -> list[str]:
-    """Return the names in `text`, commas between; ValueError for one that is not `known`."""
+    """Return the comma-separated names in `text`; raises `ValueError` for a name that is not `known`."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     for part in parts:
         if part not in known:
-            raise ValueError(f"there is no {what} {part!r}: {', '.join(known)}")
+            raise ValueError(f"unknown {what} {part!r}: choose from {', '.join(known)}")
     return parts
 
 
@@ -53,8 +53,8 @@ def _read(name: str, file: str, axes: int, root: Path | None) -> Pixels:
     path = (root or default_root()) / FOLDER / file
     if not path.is_file():
         raise DataError(
-            f"{name} needs {FOLDER}/{file} under --data-root or ${ROOT_VARIABLE}, which is not there: "
-            f"take it from {SETS[name]} and put '{name}-' before its name"
+            f"{name} needs {FOLDER}/{file} under --data-root or ${ROOT_VARIABLE}: download it from {SETS[name]} "
+            f"and prefix its name with '{name}-'"
         )
     try:
         data = gzip.decompress(path.read_bytes())

@@ -1,4 +1,4 @@
-"""LeNet (LeCun et al. 1998) for pictures of 32x32 pixels: discriminator, and the network that is pre-trained."""
+"""LeNet (LeCun et al. 1998) for pictures of 32x32 pixels, used as discriminator and for pre-training."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class LeNet(nn.Module):
         return cast(Tensor, self.head(self.body(pictures)))
 
     def features(self, pictures: Tensor) -> Tensor:
-        """Return what the last layer sees, (B, 84), without gradient."""
+        """Return the input of the last layer, (B, 84), without gradient."""
         with torch.no_grad():
             return torch.cat([self.body(some) for some in torch.split(pictures, 1000)])
 
 
 def linear_accuracy(seen: tuple[Tensor, Tensor], unseen: tuple[Tensor, Tensor], classes: int = 10) -> float:
-    """Return the share of `unseen` that a linear classifier gets right which is trained on `seen`.
+    """Return the accuracy on `unseen` of a linear classifier trained on `seen`.
 
-    Both: features (B, F) and labels (B,). Features are standardised with the moments of `seen`; the classifier is
-    found by L-BFGS with a little weight decay, so that there is no rate to choose.
+    Both contain features (B, F) and labels (B,). Features are standardised with the moments of `seen`. The
+    classifier is trained by L-BFGS with a little weight decay, so that no learning rate must be chosen.
     """
     mean, scale = seen[0].mean(0), seen[0].std(0) + 1e-6
     features, labels = (seen[0] - mean) / scale, seen[1].long()

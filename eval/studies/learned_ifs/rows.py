@@ -1,10 +1,9 @@
-"""The rows of Table 1 of Tu et al. 2023, measured target by target and kept as lines of JSON."""
+"""The rows of Table 1 of Tu et al. 2023, measured target by target and kept in journals."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,16 +17,17 @@ from collagecodec.fractals.ifs import IFS, Floats
 from collagecodec.fractals.learning.config import FitConfig
 from collagecodec.fractals.learning.evaluation import errors
 from collagecodec.fractals.learning.fitting import Step, fit
+from eval.harness.journal import Journal, JsonLines, read
 
 FULL = FitConfig(restarts=0)
 ENCODER = "B"
 CHUNK = 25
-"""Targets at a time: what is lost when a run is stopped."""
+"""Number of targets fitted together. An interruption loses at most these."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: what it is, and the settings of its fits; None for the encoder, which fits nothing."""
+    """A row of the table: a description, and the settings of its fits, None for the encoder."""
 
     about: str
     config: FitConfig | None
@@ -42,65 +42,55 @@ ROWS = {
     "F": Row("full", FULL),
 }
 
-Found = dict[str, Any]
-Solver = Callable[[NDArray[np.float32]], tuple[Floats, Floats, Found]]
-"""Targets (M, 32, 32) -> A, b in picture coordinates, and lists of M further facts to keep."""
+Result = dict[str, Any]
+Solver = Callable[[NDArray[np.float32]], tuple[Floats, Floats, Result]]
+"""Maps targets (M, 32, 32) to A and b in picture coordinates, and to lists of M further values to record."""
 
 
-def measured(path: Path, settings: str) -> dict[int, Found]:
-    """Return what stands in the file for these settings, by target; a line cut short is passed over."""
-    found = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            one = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if one.get("settings") == settings:
-            found[int(one["target"])] = one
-    return found
+def measured(path: Path, settings: str) -> dict[int, Result]:
+    """Return the results in a journal for these settings, by target."""
+    return {int(row["target"]): row for row in read(path, JsonLines()) if row["settings"] == settings}
 
 
 def measure(
     path: Path, targets: NDArray[np.float32], settings: str, solve: Solver, progress: Callable[[int], None]
 ) -> None:
-    """Append a line to `path` for every one of `targets` (M, 32, 32) that has none yet.
+    """Add a row to the journal `path` for each of `targets` (M, 32, 32) that has none yet.
 
-    A line: the target's number, the least and the mean of the errors of 100 renderings, whether the fit
-    diverged, the largest singular value of the maps, seconds of processor and clock as shares of its chunk.
-    `progress` is told how many targets are done.
+    A row contains the number of the target, the least and the mean error of 100 renderings, whether the fit
+    diverged, the largest singular value of the maps, and the CPU and wall-clock seconds per target of its chunk.
+    `progress` receives the number of finished targets.
     """
-    done = measured(path, settings)
-    if path.exists():  # cut off what an interruption may have left of a line, or the next would be glued to it
-        data = path.read_bytes()
-        if not data.endswith(b"\n"):
-            os.truncate(path, data.rfind(b"\n") + 1)
-    for numbers in _chunks([number for number in range(len(targets)) if number not in done]):
-        clock, processor = time.perf_counter(), time.process_time()
-        A, b, facts = solve(targets[numbers])
-        spent = {
-            "cpu_s": (time.process_time() - processor) / len(numbers),
-            "wall_s": (time.perf_counter() - clock) / len(numbers),
-        }
-        found = errors(A, b, targets[numbers])
-        with path.open("a", encoding="utf-8") as file:
-            for place, number in enumerate(numbers):
-                line = {
-                    "target": number,
-                    "mse": _rounded(found[place].min()),
-                    "mse_mean": _rounded(found[place].mean()),
-                    "contraction": _rounded(IFS(A[place], b[place]).contraction),
-                    **{name: values[place] for name, values in facts.items()},
-                    **{name: _rounded(value) for name, value in spent.items()},
-                    "settings": settings,
-                }
-                file.write(json.dumps(line) + "\n")
-        progress(len(targets) if numbers[-1] == len(targets) - 1 else numbers[-1] + 1)
+    with Journal(path, JsonLines(), lambda row: (row["settings"], row["target"])) as journal:
+        for numbers in _chunks([number for number in range(len(targets)) if (settings, number) not in journal]):
+            clock, processor = time.perf_counter(), time.process_time()
+            A, b, facts = solve(targets[numbers])
+            spent = {
+                "cpu_s": (time.process_time() - processor) / len(numbers),
+                "wall_s": (time.perf_counter() - clock) / len(numbers),
+            }
+            target_errors = errors(A, b, targets[numbers])
+            journal.add(
+                *(
+                    {
+                        "target": number,
+                        "mse": _rounded(target_errors[place].min()),
+                        "mse_mean": _rounded(target_errors[place].mean()),
+                        "contraction": _rounded(IFS(A[place], b[place]).contraction),
+                        **{name: values[place] for name, values in facts.items()},
+                        **{name: _rounded(value) for name, value in spent.items()},
+                        "settings": settings,
+                    }
+                    for place, number in enumerate(numbers)
+                )
+            )
+            progress(len(targets) if numbers[-1] == len(targets) - 1 else numbers[-1] + 1)
 
 
 def by_fitting(config: FitConfig, on_step: Callable[[Step], None]) -> Solver:
-    """Return a solver that fits with `config`."""
+    """Return a solver that fits IFS with `config`."""
 
-    def solve(targets: NDArray[np.float32]) -> tuple[Floats, Floats, Found]:
+    def solve(targets: NDArray[np.float32]) -> tuple[Floats, Floats, Result]:
         fitted = fit(targets, config, on_step=on_step)
         steps = {restart.target: restart.step for restart in fitted.restarts}
         facts = {
@@ -114,7 +104,7 @@ def by_fitting(config: FitConfig, on_step: Callable[[Step], None]) -> Solver:
 
 
 def settings_of(settings: Mapping[str, Any]) -> str:
-    """Return a short name for settings: other settings, another name. The engine does not count: same work."""
+    """Return a short hash of settings. The engine is ignored because it does not affect results."""
     kept = {name: value for name, value in settings.items() if name != "engine"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -1,4 +1,4 @@
-"""What the forms of the fractal embedding layer and of the rendering cost, each with its gradient."""
+"""Timing the forms of the fractal embedding layer and of the rendering, each with its gradient."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from collagecodec.fractals.learning import embedding, native, objective, paramet
 MAPS, POINTS, SIDE, TAU = 10, 300, 32, 1.0
 SEQUENCES = ((1, 1), (1, 50), (20, 50))
 """Numbers of IFS and of sequences of each."""
+KEY = ("part", "form", "systems", "batch")
 _PLAIN_AT_MOST = 50
-"""With more sequences than this the plain rendering needs gigabytes."""
+"""Maximum number of sequences for the plain rendering, which needs gigabytes beyond."""
 
 
 def measured(repeats: int) -> Iterator[dict[str, Any]]:
-    """Yield for every part, form and size the microseconds of one core that a sequence takes, the least of
-    `repeats`.
-    """
+    """Yield the CPU microseconds per sequence of every part, form and size, as the minimum of `repeats` runs."""
     torch.set_num_threads(1)
     for systems, batch in SEQUENCES:
         for part, form, run in _runs(systems, batch):
@@ -32,7 +31,7 @@ def measured(repeats: int) -> Iterator[dict[str, Any]]:
 
 
 def _runs(systems: int, batch: int) -> Iterator[tuple[str, str, Callable[[], object]]]:
-    """Yield part, form and work: every form with its gradient back to the numbers behind the maps."""
+    """Yield part, form and a function that computes the form and its gradient."""
     generator = torch.Generator().manual_seed(0)
     numbers = torch.stack([parameters.initial("rotations", MAPS, generator) for _ in range(systems)])
     numbers.requires_grad_()
@@ -74,17 +73,17 @@ def _fastest(run: Callable[[], object], repeats: int) -> float:
 
 
 def markdown(lines: list[dict[str, Any]]) -> str:
-    """Return a table of `measured` lines, a row a form."""
+    """Return the rows of `measured` as a Markdown table with a line per form."""
     heads = "".join(f" {systems} x {batch} |" for systems, batch in SEQUENCES)
-    text = [f"| microseconds a sequence, IFS x sequences |{heads}", "|---|" + "---|" * len(SEQUENCES)]
+    text = [f"| microseconds per sequence, IFS x sequences |{heads}", "|---|" + "---|" * len(SEQUENCES)]
     for part, form in dict.fromkeys((line["part"], line["form"]) for line in lines):
         cells = []
         for size in SEQUENCES:
-            found = [
+            times = [
                 line["us_a_sequence"]
                 for line in lines
                 if (line["part"], line["form"], line["systems"], line["batch"]) == (part, form, *size)
             ]
-            cells.append(f" {found[0]:.4g} |" if found else " |")
+            cells.append(f" {times[0]:.4g} |" if times else " |")
         text.append(f"| {part}, {form} |{''.join(cells)}")
     return "\n".join(text) + "\n"

@@ -1,4 +1,4 @@
-"""Table 1 of Tu et al. 2023, re-run: which targets, which rows, where they are kept."""
+"""Table 1 of Tu et al. 2023, repeated: targets, rows and files."""
 
 from __future__ import annotations
 
@@ -23,67 +23,66 @@ Lines = Sequence[Mapping[str, Any]]
 
 
 def present(out: Path, sets: Sequence[str], count: int, root: Path | None) -> dict[str, NDArray[np.float32]]:
-    """Return the targets of the sets that are there, saying what is missing of the others."""
-    found = {}
+    """Return the targets of the available sets and report which others are missing."""
+    available = {}
     for name in sets:
         try:
-            found[name] = targets(name, count, root, out / "fractaldb-targets.png")
+            available[name] = targets(name, count, root, out / "fractaldb-targets.png")
         except DataError as error:
-            click.echo(f"left out {name}: {error}", err=True)
-    if not found:
-        raise DataError("none of these sets is there; 'fractaldb' needs no files")
-    return found
+            click.echo(f"skipped {name}: {error}", err=True)
+    if not available:
+        raise DataError("none of these sets is available; 'fractaldb' needs no files")
+    return available
 
 
 def measure(out: Path, name: str, label: str, pictures: NDArray[np.float32]) -> None:
-    """Measure a row on the targets of a set, those that have no line in `out` yet."""
+    """Measure a row on the targets of a set that have no result in `out` yet."""
     config = ROWS[label].config
     path, settings = path_of(out, name, label), settings_of(label)
     steps = config.steps if config else 1
-    bar = Progress(len(pictures) * steps, len(rows.measured(path, settings)) * steps)
-    done = bar.first
+    done = len(rows.measured(path, settings)) * steps
+    bar = Progress(len(pictures) * steps, done)
     text = f"{name} {label}"
 
-    def told_step(number: int, many: int) -> None:
+    def on_step(number: int, many: int) -> None:
         bar.update(done + number * many, text)
 
-    def told_done(finished: int) -> None:
+    def on_finished(finished: int) -> None:
         nonlocal done
         done = finished * steps
         bar.update(done, text)
 
     if config:
-        solve = rows.by_fitting(config, lambda step: told_step(step.number, len(step.targets)))
+        solve = rows.by_fitting(config, lambda step: on_step(step.number, len(step.targets)))
     else:
         solve = encoder.by_encoding(out / "encoder.safetensors", encoder.TRAINING)
-    rows.measure(path, pictures, settings, solve, told_done)
+    rows.measure(path, pictures, settings, solve, on_finished)
     bar.clear()
 
 
 def path_of(out: Path, name: str, label: str) -> Path:
-    """Return where the lines of a set and a row are kept."""
+    """Return the path of the journal of a set and a row."""
     return out / f"{name}-{label}.jsonl"
 
 
 def settings_of(label: str) -> str:
-    """Return the name of the settings of a row."""
+    """Return the hash of the settings of a row."""
     return rows.settings_of(asdict(ROWS[label].config or encoder.TRAINING))
 
 
 def facts_of(count: int, threads: int) -> dict[str, object]:
-    """Return what a run depends on: settings, engine, machine, versions."""
+    """Return everything that a run depends on: settings, engine, machine and versions."""
     return {
         "targets": count,
         "threads": threads,
         "engine": "torch" if native.available() else "native",
         "rows": {label: asdict(row.config or encoder.TRAINING) for label, row in ROWS.items()},
-        "machine": facts.machine(),
-        "versions": facts.versions(),
+        **facts.environment(),
     }
 
 
-def found(out: Path, sets: Sequence[str]) -> dict[tuple[str, str], list[rows.Found]]:
-    """Return the lines in `out` by (set, row), those that are there."""
+def results(out: Path, sets: Sequence[str]) -> dict[tuple[str, str], list[rows.Result]]:
+    """Return the results in `out` by (set, row)."""
     lines = {
         (name, label): list(rows.measured(path_of(out, name, label), settings_of(label)).values())
         for name in sets
@@ -92,15 +91,15 @@ def found(out: Path, sets: Sequence[str]) -> dict[tuple[str, str], list[rows.Fou
     return {key: group for key, group in lines.items() if group}
 
 
-def summaries(found: Mapping[tuple[str, str], Lines]) -> dict[str, dict[str, float]]:
-    """Return `summary` of every (set, row), by 'set/row'."""
-    return {"/".join(key): summary(lines) for key, lines in found.items()}
+def summaries(results: Mapping[tuple[str, str], Lines]) -> dict[str, dict[str, float]]:
+    """Return the `summary` of every (set, row), keyed as 'set/row'."""
+    return {"/".join(key): summary(lines) for key, lines in results.items()}
 
 
 def summary(lines: Lines) -> dict[str, float]:
-    """Return mean, standard deviation and quartiles over the targets of their least errors, and other means.
+    """Return mean, standard deviation and quartiles of the least errors of the targets, and further means.
 
-    Fits that diverged to where there is no error to take are left out of them and counted.
+    Fits without a finite error, because they diverged, are excluded from the statistics and counted.
     """
     finite = [line for line in lines if line["mse"] is not None and line["mse_mean"] is not None]
     errors = np.array([line["mse"] for line in finite] or [np.nan], np.float64)
@@ -119,19 +118,22 @@ def summary(lines: Lines) -> dict[str, float]:
     }
 
 
-def markdown(found: Mapping[tuple[str, str], Lines], sets: Sequence[str]) -> str:
-    """Return the table. `found`: the lines of (set, row)."""
+def markdown(results: Mapping[tuple[str, str], Lines], sets: Sequence[str]) -> str:
+    """Return the table in Markdown of `results` by (set, row)."""
     theirs = published.ifs_table()
     heads = "".join(f" {name}, published | here: mean ± std (quartiles) |" for name in sets)
     text = [f"| row |{heads}", "|---|" + "---|" * (2 * len(sets))]
     for label, row in ROWS.items():
         cells = [
-            f" {theirs.get(label, {}).get(name, '')} | {_cell(found.get((name, label), ()))} |" for name in sets
+            f" {theirs.get(label, {}).get(name, '')} | {_cell(results.get((name, label), ()))} |" for name in sets
         ]
         text.append(f"| {label}: {row.about} |{''.join(cells)}")
-    lines = [line for group in found.values() for line in group]
-    hours = [sum(line[name] for line in lines) / 60 for name in ("cpu_s", "wall_s")]
-    text += ["", f"Fits: {hours[0]:.1f} minutes of processor, {hours[1]:.1f} minutes of clock in all."]
+    lines = [line for group in results.values() for line in group]
+    minutes = [sum(line[name] for line in lines) / 60 for name in ("cpu_s", "wall_s")]
+    text += [
+        "",
+        f"All fits together: {minutes[0]:.1f} minutes of CPU time, {minutes[1]:.1f} minutes of wall-clock time.",
+    ]
     return "\n".join(text) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The binary pictures of 32x32 pixels that IFS are fitted to."""
+"""The targets: binary pictures of 32x32 pixels to which IFS are fitted."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from eval.studies.learned_ifs import idx
 
 NAMES = ("fractaldb", *idx.SETS)
 THRESHOLD = 0.2
-"""Brighter than this is white: as in the authors' code, there for FMNIST and KMNIST."""
+"""Brighter pixels become white, as in the authors' code for FMNIST and KMNIST."""
 _CLASSES = 10
 
 
 def targets(name: str, count: int, root: Path | None = None, kept: Path | None = None) -> NDArray[np.float32]:
-    """Return `count` targets, float32 (count, 32, 32) of 0 and 1; `DataError` where the pictures are missing.
+    """Return `count` targets, float32 (count, 32, 32) of 0 and 1. Raises `DataError` if pictures are missing.
 
-    Of MNIST and its likes the first pictures of each class of the test part, the classes in turn, as the authors
-    take them (ten of each for 100); of 'fractaldb' the first random IFS of seed 0, which take a while to find
-    and are read from the PNG file `kept`, one below the other, if it has enough of them, else written to it.
+    Of MNIST and similar sets these are the first pictures of each class of the test part, with alternating
+    classes, as the authors choose them (ten of each class for 100). Of 'fractaldb' they are the first random IFS
+    of seed 0. Generating those takes a while, so that they are read from the PNG file `kept`, which stacks them
+    vertically, or written to it if it contains too few.
     """
     if name != "fractaldb":
         return (_first_of_classes(name, count, root) > THRESHOLD).astype(np.float32)
     if kept is not None and kept.exists():
         with Image.open(kept) as picture:
-            found = np.asarray(picture, np.float32).reshape(-1, idx.SIDE, idx.SIDE)
-        if len(found) >= count:
-            return found[:count]
-    found = (_fractals(count) > THRESHOLD).astype(np.float32)
+            stored = np.asarray(picture, np.float32).reshape(-1, idx.SIDE, idx.SIDE)
+        if len(stored) >= count:
+            return stored[:count]
+    fractals = (_fractals(count) > THRESHOLD).astype(np.float32)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(found.reshape(-1, idx.SIDE) > 0).save(kept, "PNG")
-    return found
+        Image.fromarray(fractals.reshape(-1, idx.SIDE) > 0).save(kept, "PNG")
+    return fractals
 
 
 def _fractals(count: int) -> NDArray[np.float32]:
