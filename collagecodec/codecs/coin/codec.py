@@ -37,6 +37,8 @@ NETS = ("5x20", "5x30", "10x28", "10x40", "13x49")
 """The networks of the paper, its appendix A: layers x width."""
 STEPS = 50_000
 MAX_FIT_PIXELS = 2**25
+MAX_PIXELS = 2**28
+"""Pixels of a rendering, at most: each costs a pass through the network."""
 BAND_PIXELS = 2**20
 """About so many pixels are evaluated at a time."""
 FOLDER_VARIABLE = "COLLAGE_CHECKPOINTS"
@@ -127,6 +129,11 @@ class CoinCodec(Codec):
         header = reader.header
         network = network_of(reader)
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
+        if width * height > MAX_PIXELS:
+            raise LimitError(
+                f"{width}x{height} pixels are more than the {MAX_PIXELS} that coin renders at once: decode a "
+                "region or a smaller scale"
+            )
         longest = max(header.width, header.height)
         columns = coordinates(x, w, width, header.width, longest)
         step = max(1, BAND_PIXELS // width)

@@ -1,4 +1,4 @@
-"""Weights of `coin` as COIN stores them: numbers of 16 bits."""
+"""The coding of weights of the COIN paper: floating-point numbers of 16 bits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collagecodec.codecs.coin.siren import WEIGHT_BITS, Matrix, Shape
 
 
 def pack(weights: NDArray[np.float32]) -> bytes:
-    """IEEE 754 binary16, little endian, in the order of the weights."""
+    """Return the weights as IEEE 754 binary16, little endian."""
     largest = float(np.finfo(np.float16).max)
     return weights.clip(-largest, largest).astype("<f2").tobytes()
 
 
 def unpack(data: bytes, shape: Shape) -> list[Matrix]:
-    """The matrices in 2^-24, which holds every number of 16 bits exactly; FormatError if damaged."""
+    """Return the matrices in 2^-24, which represents every binary16 exactly; FormatError if damaged."""
     if len(data) != 2 * shape.count:
         raise FormatError(f"{len(data)} bytes for {shape.count} weights of 16 bits: the file is damaged")
     values = np.frombuffer(data, "<f2").astype(np.float64)

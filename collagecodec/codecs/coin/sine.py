@@ -1,6 +1,6 @@
-"""The sine of a turn in whole numbers: a table made without floating point, and linear interpolation in it.
+"""The sine in integers: linear interpolation in a table that is computed without floating point.
 
-Libraries differ in the last bit of a sine; a decoder that shall give the same pixels everywhere cannot ask them.
+Libraries differ in the last bit of a sine, so a decoder with the same pixels on every machine cannot use them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _FINE_BITS = TURN_BITS - TABLE_BITS
 
 @lru_cache(maxsize=1)
 def pi_fixed() -> int:
-    """Pi in 2^-96, to within a few units: Machin's 16 arctan(1/5) - 4 arctan(1/239) in integers."""
+    """Return pi in 2^-96, to within a few units, by Machin's 16 arctan(1/5) - 4 arctan(1/239)."""
     return 16 * _arctan_inverse(5) - 4 * _arctan_inverse(239)
 
 
 def _arctan_inverse(x: int) -> int:
-    """arctan(1/x) in 2^-96, from its series."""
+    """Return arctan(1/x) in 2^-96, from its series."""
     power = (1 << _WORK_BITS) // x
     total, number, sign = 0, 1, 1
     while power:
@@ -40,13 +40,13 @@ def _arctan_inverse(x: int) -> int:
 
 
 def _sine_fixed(angle: int) -> int:
-    """The sine of an angle of 0 .. pi/2, both in 2^-96, from its series."""
+    """Return the sine of an angle 0 .. pi/2, both in 2^-96, from its series."""
     square = angle * angle >> _WORK_BITS
     term, total, number = angle, 0, 1
     while term:
         total += term
         term = -(term * square >> _WORK_BITS) // ((number + 1) * (number + 2))
-        # A floor never reaches 0 from below; one unit more or less is nothing here.
+        # Rounding down leaves negative terms at -1 forever; an error of a unit does not matter.
         term = 0 if term == -1 else term
         number += 2
     return total
@@ -54,7 +54,7 @@ def _sine_fixed(angle: int) -> int:
 
 @lru_cache(maxsize=1)
 def sine_table() -> NDArray[np.int32]:
-    """2^29 sin(2 pi i / 4096), rounded to nearest, i = 0 .. 4095: int32 (4096,)."""
+    """Return 2^29 sin(2 pi i / 4096), rounded to nearest, for i = 0 .. 4095: int32 (4096,)."""
     quarter = 1 << TABLE_BITS - 2
     shift = _WORK_BITS - ENTRY_BITS
     half = 1 << shift - 1
@@ -70,13 +70,13 @@ def _differences() -> NDArray[np.int32]:
 
 
 def sine(phase: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Sines in 2^-20 of phases 0 .. 2^23 - 1: int32 of the same shape, -2^20 .. 2^20."""
+    """Return the sines, -2^20 .. 2^20 in 2^-20, of phases 0 .. 2^23 - 1: int32 of the same shape."""
     step = phase >> _FINE_BITS
-    found: NDArray[np.int32] = phase & ((1 << _FINE_BITS) - 1)
-    found *= _differences().take(step)
-    found += 1 << _FINE_BITS - 1
-    found >>= _FINE_BITS
-    found += sine_table().take(step)
-    found += 1 << ENTRY_BITS - SINE_BITS - 1
-    found >>= ENTRY_BITS - SINE_BITS
-    return found
+    sines: NDArray[np.int32] = phase & ((1 << _FINE_BITS) - 1)
+    sines *= _differences().take(step)
+    sines += 1 << _FINE_BITS - 1
+    sines >>= _FINE_BITS
+    sines += sine_table().take(step)
+    sines += 1 << ENTRY_BITS - SINE_BITS - 1
+    sines >>= ENTRY_BITS - SINE_BITS
+    return sines

@@ -1,11 +1,11 @@
-"""Evaluating a SIREN in whole numbers: a network from coordinates to colours, the same on every machine.
+"""The evaluation of a SIREN in integers: a network from coordinates to colours.
 
 Sitzmann et al. 2020, "Implicit Neural Representations with Periodic Activation Functions", arXiv 2006.09661;
-as a picture's code: Dupont et al. 2021 (COIN), arXiv 2103.03123. A layer is h' = sin(30 (A h + b)), the last one
-A h + b.
+as the code of a picture: Dupont et al. 2021 (COIN), arXiv 2103.03123. A layer is h' = sin(30 (A h + b)), the
+last layer A h + b.
 
-Weights are in 2^-24, coordinates and activations in 2^-20. Matrix products are of integer-valued float64 whose
-sums are checked to stay below 2^53 when a network is read, so that they are exact in any order.
+Weights are in 2^-24, coordinates and activations in 2^-20. Matrix products use float64 with integer values.
+`Siren` checks that all sums stay below 2^53, so results are exact in any order and on every machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collagecodec.codecs.coin.sine import SINE_BITS, TURN_BITS, pi_fixed, sine
-from collagecodec.errors import FormatError, LimitError
+from collagecodec.errors import FormatError
 from collagecodec.sampling.threads import ordered, single_threaded_libraries
 
 MAX_LAYERS = 32
@@ -29,10 +29,8 @@ WEIGHT_BITS = 24
 PHASE_BITS = WEIGHT_BITS + SINE_BITS
 """Sums are in 2^-44: turns in a hidden layer, the colour range in the last one."""
 SUM_LIMIT = 2**53
-MAX_PIXELS = 2**28
-"""Pixels that are rendered at once: a file of a hundred bytes may ask for any number."""
 BLOCK = 2048
-"""Pixels evaluated at once."""
+"""Pixels evaluated at a time."""
 FREQUENCY = ((W0 << 2 * 96) // pi_fixed() + (1 << 96 - WEIGHT_BITS)) >> 96 - WEIGHT_BITS + 1
 """30 / (2 pi) in 2^-24, rounded to nearest."""
 
@@ -42,7 +40,7 @@ Number = TypeVar("Number", bound=np.generic)
 
 @dataclass(frozen=True)
 class Shape:
-    """`layers` with a sine, each `width` wide, and a last one with `outputs` values, 1 or 3."""
+    """The shape of a network: `layers` sine layers of `width` neurons and a layer of `outputs` values, 1 or 3."""
 
     layers: int
     width: int
@@ -57,7 +55,7 @@ class Shape:
 
     @cached_property
     def sizes(self) -> tuple[tuple[int, int], ...]:
-        """(outputs, inputs + 1) of every layer's matrix; its last column is the bias."""
+        """Shape (outputs, inputs + 1) of the matrix of every layer; the last column is the bias."""
         hidden = (self.width, self.width + 1)
         return ((self.width, 3), *(hidden,) * (self.layers - 1), (self.outputs, self.width + 1))
 
@@ -67,16 +65,16 @@ class Shape:
         return sum(rows * columns for rows, columns in self.sizes)
 
     def split(self, flat: NDArray[Number]) -> list[NDArray[Number]]:
-        """Views of weights that stand end to end, one matrix a layer, rows first."""
+        """Return views (outputs, inputs + 1) of the concatenated weights, one for each layer, in row order."""
         ends = np.cumsum([rows * columns for rows, columns in self.sizes])
         parts = zip(np.split(flat, ends[:-1]), self.sizes, strict=True)
         return [part.reshape(size) for part, size in parts]
 
 
 class Siren:
-    """A network ready to be evaluated; FormatError if its weights are too large for exact sums.
+    """A network that can be evaluated; FormatError if its weights are too large for exact sums.
 
-    `weights` are integers in 2^-24, one matrix (outputs, inputs + 1) a layer as in `Shape.sizes`.
+    `weights` are integers in 2^-24, a matrix (outputs, inputs + 1) for each layer as in `Shape.sizes`.
     """
 
     def __init__(self, weights: Sequence[Matrix]) -> None:
@@ -88,8 +86,8 @@ class Siren:
                 _check(matrix)
             self._layers.append(matrix.astype(np.float64))
 
-    def levels(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Levels 0 .. 255 at (rows[i], columns[i]), coordinates in 2^-20: uint8 (outputs, n)."""
+    def samples(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the samples 0 .. 255 at (rows[i], columns[i]), coordinates in 2^-20: uint8 (outputs, n)."""
         count = len(rows)
         inputs = np.full((3, count), float(1 << SINE_BITS))
         inputs[0], inputs[1] = rows, columns
@@ -104,42 +102,36 @@ class Siren:
         return np.clip((sums * 255 + (1 << 29)) >> 30, 0, 255).astype(np.uint8)
 
     def render(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The picture at the coordinates `rows` (H,) by `columns` (W,), in 2^-20: uint8 (H, W, outputs).
-
-        LimitError for more than `MAX_PIXELS` pixels.
-        """
+        """Return the picture at the coordinates `rows` (H,) and `columns` (W,) in 2^-20: uint8 (H, W, outputs)."""
         height, width = len(rows), len(columns)
-        if height * width > MAX_PIXELS:
-            raise LimitError(
-                f"{width}x{height} pixels at once are more than {MAX_PIXELS}: decode a region or a smaller scale"
-            )
         pixels = np.empty((height * width, len(self._layers[-1])), np.uint8)
 
         def block(start: int) -> tuple[int, NDArray[np.uint8]]:
             index = np.arange(start, min(start + BLOCK, height * width))
-            return start, self.levels(rows[index // width], columns[index % width])
+            return start, self.samples(rows[index // width], columns[index % width])
 
         with single_threaded_libraries():
-            for start, levels in ordered(block, range(0, height * width, BLOCK)):
-                pixels[start : start + levels.shape[1]] = levels.T
+            for start, samples in ordered(block, range(0, height * width, BLOCK)):
+                pixels[start : start + samples.shape[1]] = samples.T
         return pixels.reshape(height, width, -1)
 
 
 def _check(matrix: Matrix) -> None:
-    """FormatError unless the sums of every row stay below 2^53 whatever the inputs."""
-    # The additions themselves must not overflow: weights are bounded one by one before.
+    """Raise FormatError unless the sums of every row stay below 2^53 for all inputs."""
+    # Single weights are checked first, so that the sum itself cannot overflow.
     limit = SUM_LIMIT >> SINE_BITS
     if np.abs(matrix).max(initial=0) >= limit or np.abs(matrix).sum(1).max(initial=0) >= limit:
         raise FormatError(f"a row of weights sums to {limit >> WEIGHT_BITS} or more: the file is damaged")
 
 
 def coordinates(start: int, length: int, count: int, total: int, longest: int) -> NDArray[np.int64]:
-    """Coordinates in 2^-20 of `count` pixel centres spread over start .. start + length of an axis.
+    """Return the coordinates of `count` pixel centres spread over start .. start + length of an axis.
 
-    The axis has `total` stored pixels, the longer one of the picture `longest`: there the pixels' edges are at
-    -1 and 1, and the other axis has the same scale, 0 in the middle. Rounded half up: int64 (count,).
+    The axis has `total` stored pixels, and the longer axis of the picture `longest`. The longer axis reaches from
+    -1 to 1; the other has the same scale and 0 in the middle. The result is in 2^-20, rounded half up: int64
+    (count,).
     """
-    # A fraction over longest * count.
+    # The coordinates are fractions with the denominator longest * count.
     exact = 3 * longest * count << SINE_BITS + 1 < 2**62
     index = np.arange(count, dtype=np.int64 if exact else object)
     numerator = (2 * index + 1) * length + (2 * start - total) * count

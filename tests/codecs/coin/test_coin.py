@@ -59,8 +59,13 @@ def test_odd_pictures(shape: tuple[int, ...]) -> None:
 
 
 def test_pictures_that_cannot_be_stored() -> None:
-    for shape, kind in (((4, 4, 4), np.uint8), ((4, 4), np.uint16), ((0, 4), np.uint8), ((4,), np.uint8)):
-        with pytest.raises(UnsupportedImageError, match="convert"):
+    for shape, kind, reason in (
+        ((4, 4, 4), np.uint8, "convert it to RGB"),
+        ((4, 4), np.uint16, "uint16"),
+        ((0, 4), np.uint8, "no pixels"),
+        ((4,), np.uint8, "not a picture"),
+    ):
+        with pytest.raises(UnsupportedImageError, match=reason):
             SMALL.encode(np.zeros(shape, kind))  # type: ignore[arg-type]
 
 
@@ -187,9 +192,9 @@ def test_only_what_is_asked_for_is_evaluated(stored: bytes, monkeypatch: pytest.
     monkeypatch.setattr(siren, "BLOCK", 64)
     before = SMALL.decode(stored)
     seen: list[int] = []
-    original = siren.Siren.levels
+    original = siren.Siren.samples
     monkeypatch.setattr(
-        siren.Siren, "levels", lambda self, rows, columns: seen.append(len(rows)) or original(self, rows, columns)
+        siren.Siren, "samples", lambda self, rows, columns: seen.append(len(rows)) or original(self, rows, columns)
     )
     part = SMALL.decode(stored, region=(3, 4, 10, 10))
     assert sum(seen) == 100

@@ -120,10 +120,11 @@ def test_noise_is_refused(name: str, files: dict[str, bytes], noise: bytes) -> N
 def test_cut_and_longer_payloads_are_refused(files: dict[str, bytes], draw: st.DataObject) -> None:
     for name, data in files.items():
         payload = bytes(Reader(data).tile(0))
-        # A stack that was cut at a whole word may still run empty: the entropy coder cannot tell.
+        # A stack that lost or gained whole words of 4 bytes may still run empty: the entropy coder cannot tell.
         cuts = [cut for cut in range(len(payload)) if name == "half" or cut < 12 or cut % 4]
         cut = draw.draw(st.sampled_from(cuts))
-        for other in (payload[:cut], payload + draw.draw(st.binary(min_size=1, max_size=9))):
+        more = draw.draw(st.binary(min_size=1, max_size=9).filter(lambda b: name == "half" or len(b) % 4))
+        for other in (payload[:cut], payload + more):
             with pytest.raises(FormatError):
                 CODECS[name].decode(rewritten(data, other))
 
@@ -145,7 +146,7 @@ def test_other_headers_are_refused(files: dict[str, bytes]) -> None:
         with pytest.raises(FormatError):
             CODECS["half"].decode(rewritten(files["half"], payload, **header))
     header = replace(Reader(files["half"]).header, tile_size=32)
-    with pytest.raises(FormatError, match="one tile"):
+    with pytest.raises(FormatError, match="does not belong"):
         CODECS["half"].decode(write(header, [payload] * 4))
 
 

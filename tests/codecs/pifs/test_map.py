@@ -7,6 +7,7 @@ import pytest
 from pifs_scenes import known, scene
 
 import collagecodec
+from bitstream.container import Reader
 from collagecodec.codecs.pifs.codec import PifsCodec
 from collagecodec.codecs.pifs.decoder import Picture
 from collagecodec.codecs.pifs.encoder import search
@@ -30,7 +31,7 @@ def test_a_picture_made_by_a_known_code_is_recovered(augment: bool, seed: int) -
     # Not flat: there is something to find.
     assert picture.std() > 20
     again = encoder(8, augment).encode(picture)
-    (found,) = Picture(again).trees(0)
+    (found,) = Picture(Reader(again)).trees(0)
     same = (found.levels[0].place == tree.levels[0].place).all(0)
     assert same.mean() > 0.9
     assert np.abs(found.levels[0].a - tree.levels[0].a)[same].max() <= 1

@@ -144,10 +144,14 @@ def test_settings_round_trip_and_are_checked() -> None:
 
 
 def test_pictures_that_cannot_be_stored() -> None:
-    for picture in (np.zeros((4, 4), np.float32), np.zeros((0, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)):
-        with pytest.raises(UnsupportedImageError, match="pifs stores"):
+    for picture, reason in (
+        (np.zeros((4, 4), np.float32), "float32"),
+        (np.zeros((0, 4), np.uint8), "no pixels"),
+        (np.zeros((4, 4, 4), np.uint8), "pifs stores L and RGB, and the picture is RGBA: convert it to RGB"),
+    ):
+        with pytest.raises(UnsupportedImageError, match=reason):
             PifsCodec().encode(picture)
-    with pytest.raises(LimitError, match="cut the picture"):
+    with pytest.raises(LimitError, match="cut it"):
         PifsCodec().encode(np.broadcast_to(np.uint8(0), (2**14 + 1, 2**14)))
 
 
