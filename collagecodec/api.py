@@ -71,7 +71,7 @@ def encode(
     except TypeError as error:
         raise ValueError(str(error)) from error
     target = _target({name: value for name, value in targets.items() if value is not None}, chosen, settings)
-    source = as_source(image, metadata)
+    source = as_source(image, metadata, alpha=alpha)
     return chosen.encode_target(source, {**source.metadata, **(metadata or {})}, target, progress)
 
 

@@ -77,7 +77,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
 
     from collagecodec.training.fusing import fused
     from collagecodec.training.loop import Run, load_crops
-    from collagecodec.training.tasks import export_model, make_task
+    from collagecodec.training.tasks import make_task
 
     if given["threads"]:
         torch.set_num_threads(given["threads"])
@@ -96,7 +96,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     finally:
         bars.clear()
     if given["target"] and fabric.is_global_zero:
-        fingerprint = export_model(recipe, task, crops, given["target"])
+        fingerprint = task.export(crops, given["target"])
         click.echo(f"exported {recipe.name} {fingerprint} to {given['target']}", err=True)
 
 

@@ -1,1 +1,1 @@
-"""Training of models: data, networks, losses, loop, export. The only package that needs Lightning Fabric."""
+"""Training of models: data, recipes, loop, export. Only this package needs Lightning Fabric."""

@@ -1,4 +1,4 @@
-"""The recipe of a model: one TOML file, read into values that check themselves."""
+"""The recipe of a model, read from a TOML file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of updates with one choice of what is trained and how fast."""
+    """A number of updates that train the parts `train` of a network with the learning rates `rates`."""
 
     name: str
     batch: int
@@ -18,7 +18,7 @@ class Stage:
     train: tuple[str, ...]
     rates: dict[str, float]
     options: dict[str, Any] = field(default_factory=dict)
-    """What the kind of model lets a stage choose for itself."""
+    """Further settings, whose meaning depends on the kind of model."""
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.updates < 1:
@@ -30,7 +30,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training run makes, except the pictures."""
+    """All settings of a training run except the pictures."""
 
     kind: str
     name: str
@@ -39,11 +39,11 @@ class Recipe:
     crop: int
     stages: tuple[Stage, ...]
     options: dict[str, Any] = field(default_factory=dict)
-    """The tables of the file that belong to the kind of model (`[rate]`, `[code]` and so on)."""
+    """Tables of the file whose meaning depends on the kind of model, such as `[rate]`."""
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a TOML recipe; ValueError names what is missing or unknown."""
+    """Read a recipe from a TOML file; ValueError names the missing entry or the fault."""
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:

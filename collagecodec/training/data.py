@@ -1,4 +1,4 @@
-"""Random crops from folders of pictures, held in memory as 8-bit RGB."""
+"""Random crops of pictures, which are kept in memory as 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from collagecodec.errors import UnsupportedImageError
 
 SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff", ".jpg", ".jpeg", ".ppm", ".bmp"})
 HELD_OUT_OF = 16
-"""One picture in this many, chosen by a checksum of its name, is kept for validation."""
+"""One of 16 pictures, chosen by a checksum of its name, is reserved for validation."""
 
 
 def list_pictures(folders: Sequence[Path]) -> list[Path]:
-    """All pictures below the folders, sorted; FileNotFoundError if there is none."""
-    found = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not found:
+    """Return all pictures below the folders, sorted; FileNotFoundError if there are none."""
+    pictures = sorted(p for folder in folders for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not pictures:
         raise FileNotFoundError(
             f"no pictures below {', '.join(map(str, folders))}: give --data a folder of images"
         )
-    return found
+    return pictures
 
 
 def is_held_out(path: Path) -> bool:
-    """Whether a picture belongs to the validation split; depends on its file name only."""
+    """Return whether a picture belongs to the validation split, which depends on its file name only."""
     return zlib.crc32(path.name.encode()) % HELD_OUT_OF == 0
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
-    """Decode a picture to (H, W, 3) uint8."""
+    """Decode a picture to (H, W, 3) uint8; UnsupportedImageError if it cannot be read."""
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
@@ -44,10 +44,10 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 class Crops:
-    """Endless, seeded batches of random square crops with the eight symmetries of the square.
+    """Random batches of square crops, turned and flipped at random.
 
-    `groups` are (pictures, weight): first a group is drawn by weight, then a picture by its area.
-    Step `i` of seed `s` gives the same batch on every machine and after every interruption.
+    `groups` holds pairs (pictures, weight). For each crop a group is drawn by weight, then a picture by area. A
+    batch depends on the seed and the step only, so it is the same on every machine and after an interruption.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Crops:
         self.size, self.batch, self.seed = size, batch, seed
 
     def at(self, step: int) -> Tensor:
-        """The batch of one step: (batch, 3, size, size) uint8."""
+        """Return the batch of a step: (batch, 3, size, size) uint8."""
         rng = np.random.default_rng([self.seed, step])
         return torch.from_numpy(np.stack([self._crop(rng) for _ in range(self.batch)]))
 
@@ -78,6 +78,6 @@ class Crops:
         return np.ascontiguousarray(crop.transpose(2, 0, 1))
 
     def batches(self, first: int, last: int) -> Iterator[tuple[int, Tensor]]:
-        """Batches of steps first .. last - 1 with their step."""
+        """Yield the steps first .. last - 1 and their batches."""
         for step in range(first, last):
             yield step, self.at(step)

@@ -1,7 +1,7 @@
-"""Fused elementwise functions: compiled while training, plain otherwise.
+"""Elementwise functions that are compiled during training.
 
-Long chains of elementwise operations dominate training on a CPU; compiling them makes these parts tens of
-times faster, at half a minute's cost. `collage train` turns it on where a C++ compiler is installed.
+Long chains of elementwise operations dominate training on a CPU. Compiling them takes half a minute and makes
+them tens of times faster. `collage train` enables it where a C++ compiler is installed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _enabled = False
 
 @contextmanager
 def fused() -> Iterator[bool]:
-    """While it is open, `fusible` functions are compiled; yields False where there is no compiler to do it."""
+    """Compile `fusible` functions within the context; yields False if no C++ compiler is installed."""
     global _enabled
     before, _enabled = _enabled, any(shutil.which(name) for name in ("c++", "g++", "clang++"))
     try:
@@ -32,7 +32,7 @@ def fused() -> Iterator[bool]:
 
 
 def fusible(function: Callable[P, R]) -> Callable[P, R]:
-    """Mark an elementwise tensor function as worth compiling."""
+    """Mark an elementwise tensor function for compilation within `fused`."""
     compiled: Callable[P, R] | None = None
 
     @functools.wraps(function)
@@ -41,7 +41,7 @@ def fusible(function: Callable[P, R]) -> Callable[P, R]:
         if not _enabled:
             return function(*args, **kwargs)
         if compiled is None:
-            # Late, because the compiler takes seconds to import.
+            # Compiled at the first call, because the compiler takes seconds to import.
             compiled = torch.compile(function)
         return compiled(*args, **kwargs)
 

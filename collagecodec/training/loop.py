@@ -1,8 +1,8 @@
-"""The training loop: one script for a CPU, a GPU or many nodes (Lightning Fabric), resumable at any update.
+"""The training loop for a CPU, a GPU or many nodes (Lightning Fabric), which can resume at any update.
 
-A task (`Task`) knows its network and its loss; the loop knows stages, learning rates, checkpoints, the log
-and the progress bar. Every update draws its crops and its noise from (seed, update) alone, so a run that was
-interrupted and resumed ends where an uninterrupted one does.
+A task (`Task`) defines the network and the loss; the loop handles stages, learning rates, checkpoints, the log
+and progress. The crops and the noise of an update depend on (seed, update) only, so a resumed run gives the same
+result as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -25,32 +25,39 @@ CHECKPOINT_EVERY = 250
 LOG_EVERY = 25
 GRADIENT_LIMIT = 1.0
 LAST_RATE = 0.02
-"""Learning rates fall along a cosine to this share of their first value in every stage."""
+"""Share of the peak learning rate at the end of the cosine in every stage."""
 
 
 class Task(Protocol):
-    """What a kind of model adds to the loop."""
+    """The network of a kind of model and its loss."""
 
     network: nn.Module
 
     def prepare(self, crops: Crops) -> None:
-        """Set starting values that are measured on the data; called once, before the first update."""
+        """Set initial values that are measured on the data; called once, before the first update."""
 
     def enter(self, stage: Stage) -> None:
-        """Change the network as a stage asks for, before its first update."""
+        """Change the network according to the options of a stage; called before its first update."""
 
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
-        """Loss of (B, 3, H, W) uint8 crops and the figures for the log.
+        """Return the loss of crops (B, 3, H, W) uint8 and the figures for the log.
 
-        `network` is `self.network` as Fabric wrapped it: it is only called, so that gradients are shared
-        between processes.
+        `network` is `self.network` wrapped by Fabric. A task may only call it, so that processes share their
+        gradients.
+        """
+
+    def export(self, crops: Crops, folder: Path) -> str:
+        """Write the files of the trained model to `folder`; return its fingerprint.
+
+        Probabilities are counted on `crops`. Raises ValueError if the network leaves the range of exact
+        arithmetic.
         """
 
 
 def load_crops(recipe: Recipe, folders: Sequence[Path], batch: int) -> Crops:
-    """All training pictures of the folders, in memory."""
+    """Load the training pictures of the folders; ValueError unless the recipe has a weight for each folder."""
     if len(folders) != len(recipe.weights):
-        raise ValueError(f"the recipe wants {len(recipe.weights)} folders (--data), {len(folders)} were given")
+        raise ValueError(f"the recipe needs {len(recipe.weights)} folders (--data), {len(folders)} were given")
     groups = [
         ([load_rgb(p) for p in list_pictures([folder]) if not is_held_out(p)], weight)
         for folder, weight in zip(folders, recipe.weights, strict=True)
@@ -59,7 +66,7 @@ def load_crops(recipe: Recipe, folders: Sequence[Path], batch: int) -> Crops:
 
 
 def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
-    """Adam over the named children that the stage trains; freezes the others."""
+    """Return Adam for the children of the network that the stage trains, and freeze all others."""
     groups = []
     for name, child in network.named_children():
         child.requires_grad_(name in stage.train)
@@ -71,13 +78,13 @@ def optimiser_for(network: nn.Module, stage: Stage) -> torch.optim.Optimizer:
 
 
 def rate_factor(done: int, total: int) -> float:
-    """Share of the peak learning rate: 100 updates of warm-up, then a cosine."""
+    """Return the share of the peak learning rate: 100 updates of warm-up, then a cosine."""
     warm = min(1.0, (done + 1) / 100)
     return warm * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done / total)))
 
 
 class Run:
-    """One training run in one folder: checkpoint.pt, log.jsonl."""
+    """A training run, whose folder holds checkpoint.pt and log.jsonl."""
 
     def __init__(self, recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:
         self.recipe, self.task, self.folder, self.fabric = recipe, task, folder, fabric
@@ -88,11 +95,11 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the newest state is kept."""
+        """Path of the newest checkpoint."""
         return self.folder / "checkpoint.pt"
 
     def resume(self) -> bool:
-        """Load the newest checkpoint; False if there is none."""
+        """Load the newest checkpoint; return False if there is none."""
         if not self.checkpoint.exists():
             return False
         state = torch.load(self.checkpoint, map_location=self.fabric.device, weights_only=True)
@@ -104,7 +111,7 @@ class Run:
         return True
 
     def save(self, optimiser: torch.optim.Optimizer | None) -> None:
-        """Write the state atomically."""
+        """Write the checkpoint atomically."""
         if not self.fabric.is_global_zero:
             return
         state = {
@@ -118,7 +125,10 @@ class Run:
         partial.replace(self.checkpoint)
 
     def train(self, crops: Callable[[int], Crops], progress: Callable[[Stage, int, str], None]) -> None:
-        """Run every stage that is left. `crops(batch)` gives the data for a batch size."""
+        """Run the remaining stages.
+
+        `crops(batch)` returns the data for a batch size; `progress` receives stage, update and figures.
+        """
         if not self.prepared:
             self.task.prepare(crops(16))
             self.prepared = True

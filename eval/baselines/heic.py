@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 
 @dataclass(frozen=True)

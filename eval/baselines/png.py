@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from eval.baselines.pillow_codec import PillowCodec
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 
 @dataclass(frozen=True)

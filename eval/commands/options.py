@@ -11,7 +11,7 @@ import click
 
 from eval.harness import catalogue
 from eval.harness.datasets import NAMED, Dataset, open_set
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -15,7 +15,7 @@ from eval.harness.datasets import Dataset
 from eval.harness.journal import Journal
 from eval.harness.measure import Row, Task, blank, failed, measure
 from eval.harness.store import is_measured, open_rows, write_json
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 
 @click.command()

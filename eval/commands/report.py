@@ -13,10 +13,10 @@ from eval.commands.options import one_line_errors, out_option, split
 from eval.harness import aggregate, catalogue, published
 from eval.harness.datasets import Picture, open_set
 from eval.harness.store import read_json, read_rows
-from eval.harness.sweep import Sweep
 from eval.report import crops
 from eval.report.figures import rd_figures
 from eval.report.page import build
+from eval.sweep import Sweep
 
 
 @click.command()

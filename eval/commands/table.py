@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 
 from eval.commands.options import one_line_errors
 from eval.harness import aggregate
+from eval.harness.aggregate import RATES, psnr_at
 from eval.harness.store import read_rows
-
-RATES = (0.13, 0.25, 0.5, 1.0)
 
 
 @click.command()
@@ -44,11 +42,3 @@ def table(out: Path, test: str) -> None:
         points = aggregate.mean_curve(curves[label])
         values = [psnr_at(points, rate) for rate in RATES]
         click.echo(f"| {label} | " + " | ".join(values) + " |")
-
-
-def psnr_at(points: list[aggregate.MeanPoint], rate: float) -> str:
-    """Return the PSNR of a mean curve at a rate with two decimals, or a dash if the curve does not reach it."""
-    rates = np.log([point.bpp for point in points])
-    if not points or not rates[0] <= np.log(rate) <= rates[-1]:
-        return "-"
-    return f"{np.interp(np.log(rate), rates, [point.psnr for point in points]):.2f}"

@@ -21,9 +21,9 @@ from eval.commands.options import (
 from eval.harness import facts
 from eval.harness.measure import Task
 from eval.harness.store import write_json, write_table
-from eval.harness.sweep import ParameterValue
 from eval.harness.timing import Timing, TimingTask, run
 from eval.report.figures import timing_figure
+from eval.sweep import ParameterValue
 
 
 @click.command()

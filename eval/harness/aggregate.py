@@ -10,6 +10,8 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from eval.harness import bd
 from eval.harness.measure import Row
 from eval.harness.metrics import decibels, psnr
@@ -189,3 +191,15 @@ def _mean(rows: list[Row]) -> MeanPoint:
         ms_ssim=fmean(row.ms_ssim for row in rows),
         ms_ssim_db=fmean(METRICS["ms_ssim_db"](row) for row in rows),
     )
+
+
+RATES = (0.13, 0.25, 0.5, 1.0)
+"""Rates of the tables, in bits per pixel."""
+
+
+def psnr_at(points: list[MeanPoint], rate: float) -> str:
+    """Return the PSNR of a mean curve at a rate with two decimals, or a dash if the curve does not reach it."""
+    rates = np.log([point.bpp for point in points])
+    if not points or not rates[0] <= np.log(rate) <= rates[-1]:
+        return "-"
+    return f"{np.interp(np.log(rate), rates, [point.psnr for point in points]):.2f}"

@@ -18,7 +18,7 @@ from collagecodec.errors import CollageError
 from eval import baselines
 from eval.harness import ours
 from eval.harness.facts import backend_of
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 DEFAULT = (
     "collage",
@@ -120,5 +120,5 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     if not isinstance(getattr(module, "SWEEPS", None), Sequence):
-        raise NoSuchSweepError(f"{path} must define SWEEPS, a tuple of eval.harness.sweep.Sweep")
+        raise NoSuchSweepError(f"{path} must define SWEEPS, a tuple of eval.sweep.Sweep")
     return module

@@ -12,7 +12,7 @@ from eval.harness import catalogue
 from eval.harness.datasets import Picture
 from eval.harness.facts import backend_of
 from eval.harness.metrics import bits_per_pixel, compare
-from eval.harness.sweep import ParameterValue
+from eval.sweep import ParameterValue
 
 
 @dataclass(frozen=True)

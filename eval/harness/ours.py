@@ -7,7 +7,7 @@ from typing import Any
 
 from collagecodec.codecs import registry
 from collagecodec.codecs.base import ArrayCodec
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 _QUALITIES = tuple(map(float, (2, 6, 10, 16, 22, 28, 35, 42, 50, 58, 66, 74, 82, 90, 96)))
 _REFINED = (24.0, 38.0, 50.0, 62.0)

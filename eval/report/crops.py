@@ -16,7 +16,7 @@ from collagecodec.sampling.request import Image8
 from eval.harness.aggregate import Curves
 from eval.harness.datasets import Picture
 from eval.harness.metrics import bits_per_pixel, compare
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 _STEPS = 8
 _CLOSE = 0.01

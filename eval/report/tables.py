@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.commands.table import RATES, psnr_at
 from eval.harness import aggregate, bd, published
+from eval.harness.aggregate import RATES, psnr_at
 from eval.harness.store import read_rows
 
 NAMES = MappingProxyType(

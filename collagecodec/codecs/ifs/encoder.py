@@ -109,7 +109,8 @@ def _by_points(levels: Image8, settings: IfsSettings, seen: Watch, told: Callabl
     fitted = fit(target[None], config, on_step=stepped, on_restart=restarted)
     if fitted.diverged[0]:
         raise DivergedError(
-            f"the fit diverged with the seeds {config.seed} .. {config.seed + config.restarts}: choose another seed"
+            f"the fit diverged with the seeds {config.seed} .. {config.seed + config.restarts}: "
+            "choose another seed"
         )
     return fitted.ifs(0)
 

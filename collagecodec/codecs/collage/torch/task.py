@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from collagecodec.codecs.collage.torch.export import export
 from collagecodec.codecs.collage.torch.initialise import initialise
 from collagecodec.codecs.collage.torch.network import CollageNetwork
 from collagecodec.codecs.collage.torch.transform import rgb_from_ycc, ycc_from_rgb
 from collagecodec.training.config import Recipe, Stage
 from collagecodec.training.data import Crops
+
+_EXPORT_BATCHES = 32
+_EXPORT_SEED = 1_000_000_000
+"""First step of the crops from which an export counts its tables; no stage reaches it."""
 
 
 class CollageTask:
@@ -24,6 +30,7 @@ class CollageTask:
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
         rate = recipe.options["rate"]
         self.steps: list[float] = rate["steps"]
         self.trade_off = float(rate["trade_off"])
@@ -40,6 +47,19 @@ class CollageTask:
         if "restoration" in stage.options:
             torch.manual_seed(self.seed)
             self.network.restoration = self.network.restoration.grown(*stage.options["restoration"])
+
+    def export(self, crops: Crops, folder: Path) -> str:
+        """Write the model, its tables counted on `crops` over all steps that any stage trained at."""
+        ranges = [self.steps, *(s.options["steps"] for s in self.recipe.stages if "steps" in s.options)]
+        finest, coarsest = min(low for low, _ in ranges), max(high for _, high in ranges)
+        draw = torch.Generator().manual_seed(self.seed)
+
+        def steps(count: int) -> Tensor:
+            span = math.log(coarsest / finest)
+            return torch.exp(torch.rand(count, generator=draw) * span + math.log(finest))
+
+        batches = ((crops.at(_EXPORT_SEED + i).float(), steps(crops.batch)) for i in range(_EXPORT_BATCHES))
+        return export(self.network, batches, self.recipe.name, folder)
 
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch (B, 3, H, W) uint8, and the mean bpp and PSNR (dB) over the batch."""

@@ -50,6 +50,10 @@ class PaperTask:
     def enter(self, stage: Stage) -> None:
         """Stages of this kind change nothing."""
 
+    def export(self, crops: Crops, folder: Path) -> str:
+        """Write the model, whose tables belong to the network."""
+        return export(self.network, folder)
+
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """See the class; figures are the PSNR of the mean error at each rate in dB and the L2 of the code."""
         decoded, factors = network(batch.float())
