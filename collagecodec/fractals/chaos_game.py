@@ -1,7 +1,8 @@
-"""The chaos game in whole numbers: the same pictures of an iterated function system on every machine.
+"""The chaos game in integers: the same pictures of an iterated function system on every machine.
 
-Points start at the middle of the picture and are moved by maps drawn from a stated generator of random numbers.
-How often a pixel is hit, spread by a small kernel, is its brightness. Specified in `FORMAT.md`, section 6.6.
+Points start at the middle of the picture and are moved by maps that a fixed generator of random numbers selects.
+The brightness of a pixel is the number of points that hit it, spread by a small kernel. Specified in `FORMAT.md`,
+section 6.6.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ Integers = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
 WALKERS = 2048
-"""Points that are moved at the same time, each on a way of its own."""
+"""Points that are moved at the same time, independently of each other."""
 SETTLING = 32
 """Steps before a point counts."""
 PLACE_BITS = 24
-"""Places are in 2^-24 of the picture's width and height, from its middle."""
+"""Places are in 2^-24 of the width and height of the picture, from its middle."""
 MAX_PLACE = 2**26
-"""Places are clipped here, two pictures away: maps that do not contract lead nowhere."""
+"""Places are clipped to two pictures either way, since maps that do not contract may leave any bound."""
 MAX_SIDE = 2**14
 MAX_OUTPUT_SIDE = 2**16
 MAX_PIXELS = 2**26
@@ -47,13 +48,12 @@ _BAND = 256
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """What is played. `maps`: int64 (N, 6), rows a, b, c, d, s, t: (x, y) goes to
-    (a x + b y) / 2^bits + s / 2^(bits + 1), (c x + d y) / 2^bits + t / 2^(bits + 1), places in pictures.
+    """The parameters of a game. `maps`: int64 (N, 6), rows a, b, c, d, s, t: (x, y) is moved to
+    (a x + b y) / 2^bits + s / 2^(bits + 1), (c x + d y) / 2^bits + t / 2^(bits + 1), in units of the picture.
 
-    `kernel`: number of the kernel; `gain`: brightness in 1/16 level for one point a pixel; `density`: points
-    for 16 pixels of the stored size; `seed` 0..255. Enlarged, a `fine` picture has a kernel as many pixels wide
-    as before, which shows the attractor ever finer; another one is drawn with a kernel enlarged like the
-    picture.
+    `kernel`: index into `KERNELS`; `gain`: brightness in 1/16 level for a point a pixel; `density`: points for
+    16 pixels of the stored size; `seed` 0..255. When a picture is enlarged, its kernel is enlarged with it,
+    unless it is `fine`: then the kernel keeps its width in pixels, which shows finer detail of the attractor.
     """
 
     maps: Integers
@@ -65,8 +65,7 @@ class Game:
     fine: bool = False
 
     def thresholds(self) -> NDArray[np.uint64]:
-        """Where in 0 .. 2^32 the maps' shares end, uint64 (N,): shares are |determinant| + 1, in whole
-        numbers."""
+        """Return the running sums of the maps' shares in 2^32, uint64 (N,); shares are |determinant| + 1."""
         shares = [abs(int(a) * int(d) - int(b) * int(c)) + 1 for a, b, c, d, _, _ in self.maps]
         total, ends, before = sum(shares), [], 0
         for share in shares:
@@ -77,8 +76,7 @@ class Game:
 
 @dataclass(frozen=True)
 class Frame:
-    """What of the picture is seen: `region` (x, y, w, h) of a picture of `width` x `height`, at `size` (w, h)
-    pixels.
+    """The part of a picture that is drawn: `region` (x, y, w, h) of `width` x `height`, at `size` (w, h) pixels.
 
     Raises LimitError for sizes beyond the limits.
     """
@@ -108,15 +106,14 @@ class Frame:
         return -(-whole // (self.region[2] * self.region[3]))
 
     def spread(self, game: Game) -> int:
-        """How many times the kernel is enlarged: as the picture is, to the nearest whole number, half up; or
-        once."""
+        """Return the factor of the kernel: that of the picture, to the nearest integer, half up; 1 if fine."""
         if game.fine:
             return 1
         across = (2 * self.size[0] + self.region[2]) // (2 * self.region[2])
         return max(1, across, (2 * self.size[1] + self.region[3]) // (2 * self.region[3]))
 
     def rim(self, game: Game) -> int:
-        """Pixels around the frame from which points reach into it. LimitError if there would be too many."""
+        """Return the width of the rim whose points reach into the frame. LimitError if it has too many pixels."""
         spread = self.spread(game)
         rim = len(KERNELS[game.kernel]) * spread - 1
         if (self.size[0] + 2 * rim) * (self.size[1] + 2 * rim) > 2 * MAX_PIXELS:
@@ -128,15 +125,15 @@ class Frame:
 
 
 def draw(game: Game, frame: Frame, progress: Callable[[float], None] | None = None) -> Pixels:
-    """The picture, uint8 (H, W). LimitError if it would take too many points."""
+    """Return the picture, uint8 (H, W). LimitError if it needs too many points."""
     counts, points = hits(game, frame, progress)
     return brightness(counts, points, game, frame)
 
 
 def steps_of(game: Game, frame: Frame) -> int:
-    """Steps after settling: enough for the points that the frame needs. LimitError.
+    """Return the steps after settling that give the points the frame needs. LimitError.
 
-    A kernel k times as wide averages over k^2 times as many pixels; k times fewer points a pixel are then plenty.
+    A kernel k times as wide averages over k^2 times as many pixels, so that k times fewer points a pixel suffice.
     """
     steps = max(1, -(-frame.pixels * game.density // (16 * WALKERS * frame.spread(game))))
     if steps * WALKERS > MAX_POINTS:
@@ -147,8 +144,7 @@ def steps_of(game: Game, frame: Frame) -> int:
 def hits(
     game: Game, frame: Frame, progress: Callable[[float], None] | None = None
 ) -> tuple[NDArray[np.int32], int]:
-    """How many points fall into each pixel of the frame and of a rim for the kernel, and how many there are in
-    all."""
+    """Return how many points fall into each pixel of the frame and its rim, and the number of all points."""
     rim = frame.rim(game)
     across, down = frame.size[0] + 2 * rim, frame.size[1] + 2 * rim
     counts = np.zeros(across * down, np.int32)
@@ -158,7 +154,7 @@ def hits(
     x: Integers = np.zeros(WALKERS, np.int64)
     y: Integers = np.zeros(WALKERS, np.int64)
     half = 1 << (game.bits - 1)
-    one = np.int32(1)
+    hit = np.int32(1)
     for step in range(SETTLING + steps):
         chosen = np.searchsorted(thresholds, random32(game.seed, step), side="right")
         a, b, c, d, s, t = (_picked(column, chosen) for column in columns)
@@ -170,7 +166,7 @@ def hits(
             column = _pixel(x, frame.width, frame.region[0], frame.region[2], frame.size[0]) + rim
             row = _pixel(y, frame.height, frame.region[1], frame.region[3], frame.size[1]) + rim
             seen = (column >= 0) & (column < across) & (row >= 0) & (row < down)
-            np.add.at(counts, (row * across + column)[seen], one)
+            np.add.at(counts, (row * across + column)[seen], hit)
         if progress is not None and step % 64 == 0:
             progress(step / (SETTLING + steps))
     return counts.reshape(down, across), steps * WALKERS
@@ -181,15 +177,15 @@ def _picked(column: Integers, chosen: NDArray[np.intp]) -> Integers:
 
 
 def _pixel(place: Integers, side: int, start: int, length: int, size: int) -> Integers:
-    """Number of the output's pixel in which places lie: floor; 0 is the first one of the region."""
+    """Return the index of the output pixel that holds each place; pixel 0 is the first of the region."""
     whole = 1 << PLACE_BITS
     offset = (whole // 2 * side - start * whole) * size
-    found: Integers = (place * (side * size) + offset) // (length * whole)
-    return found
+    index: Integers = (place * (side * size) + offset) // (length * whole)
+    return index
 
 
 def random32(seed: int, step: int) -> NDArray[np.uint64]:
-    """The numbers that draw the maps of one step, uint64 (WALKERS,) below 2^32: SplitMix64 of a counter."""
+    """Return the random numbers of a step, uint64 (WALKERS,) below 2^32: SplitMix64 of a counter."""
     first = (seed << 40) + step * WALKERS + 1
     value = (np.arange(WALKERS, dtype=np.uint64) + np.uint64(first)) * np.uint64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -198,7 +194,7 @@ def random32(seed: int, step: int) -> NDArray[np.uint64]:
 
 
 def brightness(counts: NDArray[np.int32], points: int, game: Game, frame: Frame) -> Pixels:
-    """Pixels of the frame, uint8 (H, W), from the hits of `hits`."""
+    """Return the pixels of the frame, uint8 (H, W), from the result of `hits`."""
     rim = frame.rim(game)
     picture = np.empty((frame.size[1], frame.size[0]), np.uint8)
     for top in range(0, frame.size[1], _BAND):
@@ -208,7 +204,7 @@ def brightness(counts: NDArray[np.int32], points: int, game: Game, frame: Frame)
 
 
 def gathered(counts: NDArray[np.int32], game: Game, frame: Frame) -> Integers:
-    """Rows of hits with the rim around them, spread by the kernel: int64, without the rim, whatever the gain."""
+    """Return rows of hits, given with their rim, spread by the kernel: int64, without the rim and the gain."""
     sums = counts.astype(np.int64)
     for _ in range(2):
         sums = _spread(sums, KERNELS[game.kernel], frame.spread(game)).T
@@ -216,28 +212,28 @@ def gathered(counts: NDArray[np.int32], game: Game, frame: Frame) -> Integers:
 
 
 def levels(sums: Integers, points: int, game: Game, frame: Frame) -> Pixels:
-    """Pixels, uint8, from what `gathered` returns."""
-    # In 2^-52 level. 255 levels are reached at `enough`; cutting there keeps every product below 2^61.
+    """Return pixels, uint8, from the result of `gathered`."""
+    # In 2^-52 level. Sums of `enough` reach level 255; clipping there keeps every product below 2^61.
     divisor = points * frame.spread(game) ** 4
     factor = ((game.gain * frame.pixels << 33) + divisor) // (2 * divisor)
     enough = (256 << 52) // max(1, factor) + 1
-    found = (np.minimum(sums, enough) * factor + (1 << 51)) >> 52
-    return np.minimum(found, 255).astype(np.uint8)
+    brightness = (np.minimum(sums, enough) * factor + (1 << 51)) >> 52
+    return np.minimum(brightness, 255).astype(np.uint8)
 
 
 def _spread(values: Integers, taps: tuple[int, ...], times: int) -> Integers:
-    """The kernel along the first axis, enlarged: (h + 2 rim, w) to (h, w), with rim = len(taps) times - 1.
+    """Apply the enlarged kernel along the first axis: (h + 2 rim, w) to (h, w), with rim = len(taps) times - 1.
 
-    Between its taps, `times` pixels apart, the kernel is linear: a triangle of `times` times `times`, made of two
-    running sums, is put at each of them.
+    The kernel is linear between its taps, which are `times` pixels apart: two running sums make the triangle that
+    stands at each tap.
     """
     for _ in range(2 if times > 1 else 0):
         sums = np.concatenate((np.zeros((1, values.shape[1]), np.int64), values.cumsum(0)))
         values = sums[times:] - sums[:-times]
     reach = (len(taps) - 1) * times
     length = len(values) - 2 * reach
-    found = values[reach : reach + length] * taps[0]
+    spread = values[reach : reach + length] * taps[0]
     for distance, tap in enumerate(taps[1:], start=1):
         step = distance * times
-        found += tap * (values[reach - step :][:length] + values[reach + step :][:length])
-    return found
+        spread += tap * (values[reach - step :][:length] + values[reach + step :][:length])
+    return spread

@@ -1,9 +1,9 @@
 """Random IFS in the manner of FractalDB (Kataoka et al. 2020, Pre-training without Natural Images, section 3).
 
-The number of maps is drawn evenly from 2 to 8, all six numbers of each map evenly from [-1, 1]. An IFS is kept
-if its attractor, scaled to the picture, covers more than a share of the pixels, the filling rate (there 0.2).
-Here the maps must also contract, so that there is an attractor: of the paper's rule only systems that escape or
-that contract merely on average are lost.
+The number of maps is uniform from 2 to 8, and so are all six numbers of each map in [-1, 1]. An IFS is accepted
+if its attractor, scaled to the picture, covers more than a share of the pixels, the filling rate (0.2 in the
+paper). Unlike in the paper the maps must also contract, which guarantees an attractor: this loses only systems
+that escape or that contract merely on average.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collagecodec.fractals.ifs import IFS
 
 FILLING_RATE = 0.2
 SIDE = 256
-"""Pixels a side of the picture of which the filling rate is taken."""
+"""Side in pixels of the picture that the filling rate refers to."""
 POINTS = 100_000
 MARGIN = 1 / 32
-"""Share of the picture that the attractor leaves free on every side."""
+"""Share of the picture that stays empty on every side."""
 
 _CHAINS, _SETTLE = 1000, 30
 _SMALLEST = 1e-6
@@ -30,8 +30,8 @@ _MAPS = (2, 8)
 def systems(seed: int, rate: float = FILLING_RATE, side: int = SIDE, points: int = POINTS) -> Iterator[IFS]:
     """Yield random IFS whose attractors fill the picture but for `MARGIN`, without end.
 
-    `rate`: the filling rate below which they are passed over, from 0 to 1; near 1 hardly any are found. It is
-    taken of pictures of `side` pixels and `points` points.
+    `rate`: the filling rate that a system must exceed, from 0 to 1; hardly any exceeds a rate near 1. It refers
+    to pictures of `side` pixels and `points` points.
     """
     random = np.random.default_rng(seed)
     while True:
@@ -47,7 +47,7 @@ def systems(seed: int, rate: float = FILLING_RATE, side: int = SIDE, points: int
 
 
 def pixels(ifs: IFS, random: np.random.Generator, side: int = SIDE, points: int = POINTS) -> NDArray[np.bool_]:
-    """Return which pixels (side, side) a chaos game of `points` points hits; points outside are not seen."""
+    """Return which pixels (side, side) a chaos game of `points` points hits; points outside are left out."""
     return _hit(_game(ifs, random, points), side)
 
 

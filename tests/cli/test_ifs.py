@@ -102,7 +102,7 @@ def test_wrong_inputs_are_one_line(drawing: Path, tmp_path: Path, capsys: pytest
         (["fit", str(drawing), "-o", "drawing.jpg"], ".clg or .json"),
         (["fit", str(drawing), "--maps", "1"], "--maps"),
         (["fit", str(drawing), "--kind", "line"], "--method distance"),
-        (["render", str(tmp_path / "text.json"), "--size", "40"], "no system"),
+        (["render", str(tmp_path / "text.json"), "--size", "40"], "not a file that"),
         (["render", str(tmp_path / "text.clg"), "--size", "40"], "clg"),
         (["render", str(drawing), "--size", "0"], "--size"),
     ]

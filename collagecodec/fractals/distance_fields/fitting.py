@@ -120,7 +120,7 @@ class Fit:
     def placed(self) -> tuple[Tensor, Tensor]:
         """Return matrix (2, 2) and origin (2,) of the shape that the maps act on."""
         cosine, sine = torch.cos(self.base[2]), torch.sin(self.base[2])
-        # Similarities of a disk stay disks: its two half sides are one number.
+        # A similarity takes a disk to a disk: its two half sides are the same number.
         second = (
             self.base[3] if self.settings.kind != "affine" and self.settings.shape == "disk" else self.base[4]
         )
@@ -139,11 +139,11 @@ class Fit:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
         points = self._points(tau)
-        wanted = torch.tanh(self._sampled(points) / tau)
-        loss = (torch.tanh(self._distances(points, depth, tau) / tau) - wanted).square().mean()
+        target = torch.tanh(self._sampled(points) / tau)
+        loss = (torch.tanh(self._distances(points, depth, tau) / tau) - target).square().mean()
         if self.settings.collage:
             laid = torch.tanh(self._collage(points, tau) / tau)
-            loss = loss + self.settings.collage * (laid - wanted).square().mean()
+            loss = loss + self.settings.collage * (laid - target).square().mean()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_([self.numbers, self.base, self.stroke], 1.0)

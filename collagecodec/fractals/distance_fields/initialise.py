@@ -1,9 +1,9 @@
-"""Where a fit begins: the picture cut into N parts, and for each the map that lays the whole on the part best.
+"""The start of a fit: the picture is cut into N parts, and each part gets the map that covers it best.
 
-The parts are the cells of Lloyd's algorithm, begun several times; the cut whose parts look most like the whole is
-kept. Of a map, size and, if it may be affine, elongation are those of the part against the whole: the spread of
-their points. Orientation is what gradients cannot find, so it is searched: every part tries a number of angles,
-mirrored or not, and takes the one whose image of the picture is nearest to the part.
+The parts are the cells of Lloyd's algorithm, which is started several times; the cut whose parts are most like
+the whole is used. The size of a map and, if it is affine, its elongation follow from the spread of the points
+of the part and of the whole. Gradients cannot find the orientation, so it is searched: every part tries a
+number of angles, mirrored or not, and takes the angle whose image of the picture is nearest to the part.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Start:
 
 
 def start(points: Floats, count: int, affine: bool, rng: np.random.Generator) -> Start:
-    """Maps for a picture whose shape has the pixel centres `points` (n, 2): affine ones, or similarities."""
+    """Return maps for the pixel centres `points` (n, 2) of a shape: affine maps, or similarities."""
     points = points[rng.permutation(len(points))[: 20 * _SAMPLE]]
-    found = [_cut(points, count, affine, rng) for _ in range(_CUTS)]
-    return min(found, key=lambda one: one[0])[1]
+    cuts = [_cut(points, count, affine, rng) for _ in range(_CUTS)]
+    return min(cuts, key=lambda cut: cut[0])[1]
 
 
 def _cut(points: Floats, count: int, affine: bool, rng: np.random.Generator) -> tuple[float, Start]:
-    """One cut and its maps, and how far they lay the whole from the parts, on average."""
+    """Return the maps of a random cut, after the distance of their images of the whole from the parts."""
     labels, centres = _cells(points, count, rng)
     whole, middle = points[:_SAMPLE], points.mean(0)
     narrow: Floats = np.linalg.inv(_spread(points, affine)).astype(np.float64)
@@ -47,12 +47,12 @@ def _cut(points: Floats, count: int, affine: bool, rng: np.random.Generator) -> 
         left, sizes, right = np.linalg.svd(matrix)
         matrices.append(left * sizes.clip(0.05, 0.9) @ right)
         apart += gap
-    found = np.array(matrices)
-    return apart, Start(found, centres - found @ middle)
+    stacked = np.array(matrices)
+    return apart, Start(stacked, centres - stacked @ middle)
 
 
 def _spread(points: Floats, affine: bool) -> Floats:
-    """The root of the covariance of points (n, 2), (2, 2); without `affine` a multiple of the unit matrix."""
+    """Return the root (2, 2) of the covariance of points (n, 2), a multiple of 1 unless `affine`."""
     away = points - points.mean(0)
     values, vectors = np.linalg.eigh(away.T @ away / len(points))
     roots = np.sqrt(np.maximum(values if affine else np.full(2, values.mean()), 1e-6))
@@ -60,7 +60,7 @@ def _spread(points: Floats, affine: bool) -> Floats:
 
 
 def _gaps(first: Floats, second: Floats) -> Floats:
-    """Squared distances (n, m) of points (n, 2) and (m, 2), not below 0."""
+    """Return squared distances (n, m) of points (n, 2) and (m, 2), at least 0."""
     sums = (first**2).sum(1)[:, None] + (second**2).sum(1)
     return np.maximum(sums - 2 * (first @ second.T), 0)
 
@@ -71,7 +71,7 @@ def _turn(angle: float, mirror: float) -> Floats:
 
 
 def _cells(points: Floats, count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
-    """Labels (n,) and centres (count, 2): seeds far from each other, then Lloyd's iteration."""
+    """Return labels (n,) and centres (count, 2): distant starting points, then Lloyd's iteration."""
     centres = points[rng.integers(len(points))][None]
     for _ in range(count - 1):
         nearest = _gaps(points, centres).min(1)
@@ -87,15 +87,17 @@ def _cells(points: Floats, count: int, rng: np.random.Generator) -> tuple[NDArra
 
 
 def _orientation(whole: Floats, part: Floats, wide: Floats, narrow: Floats) -> tuple[Floats, float]:
-    """The matrix `wide` R `narrow`, R a turn, mirrored or not, that brings `whole` nearest to `part`, and how
-    near."""
+    """Return the matrix `wide` R `narrow` that brings `whole` nearest to `part`, and their distance.
+
+    R is a rotation, mirrored or not.
+    """
     best, least = wide @ narrow, np.inf
     for mirror in (1.0, -1.0):
         for angle in np.arange(_ANGLES) * (2 * np.pi / _ANGLES):
             matrix = wide @ _turn(angle, mirror) @ narrow
             gaps = _gaps(whole @ matrix.T, part)
             apart = float(np.sqrt(gaps.min(1)).mean() + np.sqrt(gaps.min(0)).mean())
-            # Equal ones go to the first: no turn, no mirror.
+            # The first of equal matrices wins: no rotation, no mirror.
             if apart < least * 0.999:
                 best, least = matrix, apart
     return best, least

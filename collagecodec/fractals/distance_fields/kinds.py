@@ -1,9 +1,9 @@
-"""The three kinds of maps that can be fitted, each as unconstrained numbers from which contractions are made.
+"""The three kinds of maps that can be fitted, each with unconstrained parameters that yield contractions.
 
-`line`: a similarity, the one that takes the segment from (-1, 0) to (1, 0) to a segment with two free ends; it
-may mirror. `square`: a similarity given by the corner to which the middle of a square goes, its angle and its
-size. `affine`: rotation, two singular values, rotation, offset. Works with torch; a sign that says whether a
-map mirrors is fixed when a fit begins.
+`line`: the similarity that takes the segment from (-1, 0) to (1, 0) to a segment with two free ends; it may
+mirror. `square`: a similarity given by the image of the middle of a square, its angle and its size. `affine`:
+rotation, two singular values, rotation, offset. The functions work on torch tensors. Whether a map mirrors is
+fixed when a fit starts.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from torch import Tensor
 Kind = Literal["line", "square", "affine"]
 KINDS = get_args(Kind)
 NUMBERS = MappingProxyType({"line": 4, "square": 4, "affine": 6})
-"""Free numbers of a map."""
+"""Parameters of a map."""
 
 SMALLEST, LARGEST = 0.02, 0.95
-"""Singular values stay between these: contractions that are not flat."""
+"""Bounds of the singular values: maps contract and are not flat."""
 
 Floats = NDArray[np.float64]
 
 
 def maps(kind: Kind, numbers: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrices (N, 2, 2) and offsets (N, 2) of `numbers` (N, 4 or 6); `mirrored` (N,) is -1 or 1."""
+    """Return matrices (N, 2, 2) and offsets (N, 2) of `numbers` (N, 4 or 6); `mirrored` (N,) is -1 or 1."""
     if kind == "affine":
         return _affine(numbers, mirrored)
     if kind == "line":
@@ -45,7 +45,7 @@ def maps(kind: Kind, numbers: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _within(length: Tensor) -> Tensor:
-    """A length between the bounds: itself between them, so that ends of segments are where they are put."""
+    """Return a length clamped to the bounds, so that lengths within them are exact."""
     return length.clamp(SMALLEST, LARGEST)
 
 
@@ -62,7 +62,7 @@ def _rotation(angles: Tensor) -> Tensor:
 
 
 def numbers_of(kind: Kind, matrix: Floats, offset: Floats) -> Floats:
-    """The free numbers of one map, a similarity unless the kind is affine; its mirroring is kept apart."""
+    """Return the parameters of a map, a similarity unless the kind is affine, without its mirroring."""
     left, sizes, right = np.linalg.svd(matrix)
     if kind != "affine":
         half = matrix[:, 0]
@@ -79,6 +79,6 @@ def numbers_of(kind: Kind, matrix: Floats, offset: Floats) -> Floats:
 
 
 def _logit(size: float) -> float:
-    """What the sigmoid of makes a singular value."""
+    """Return the argument of the sigmoid that gives a singular value."""
     share = min(max((size - SMALLEST) / (LARGEST - SMALLEST), 0.01), 0.99)
     return math.log(share / (1 - share))

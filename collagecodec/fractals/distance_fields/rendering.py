@@ -1,9 +1,9 @@
 """Pictures of a system at any depth and size, tile by tile, in memory that follows the tile.
 
-A composition of maps and everything that comes after it lies in a disk (`System.disk`). A tile keeps the disks
-that may reach it, replaces each by those of the next map, and splits in four when it keeps many: what is far is
-left out by the thousand, and what is left out cannot change a pixel. Pixels are smoothed from the distance to
-the edge: coverage rises linearly over the width of one pixel.
+The images of the shape under a composition of maps and all its continuations lie in a disk (`System.disk`). A
+tile has a list of disks that may reach it, replaces each by the disks of the next map, and splits in four if
+the list is long. Disks that are dropped cannot change a pixel. Pixels are smoothed by the distance to the edge:
+coverage rises linearly over the width of a pixel.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from collagecodec.fractals.distance_fields.system import MAX_DEPTH, System
 Floats = NDArray[np.float64]
 MAX_SIDE = 2**16
 TILE = 256
-"""Rows of the bands that come out, and side of the largest tile, in pixels."""
+"""Rows of a band, and side of the largest tile, in pixels."""
 _SMALLEST_TILE = 16
 _CROWD = 24
-"""A tile that keeps more images than this splits, down to the smallest."""
+"""A tile with more images than this splits, down to the smallest tile."""
 _CHUNK = 128
-"""Images taken at once; the others wait on a stack."""
+"""Images processed at once; the others wait on a stack."""
 _SHOWN = 1.5
 _DEEPEST = 1 / 800
-"""Without a depth, images are taken apart until they are smaller than so many pixels or than this part of the
-plane: disks that cover no pixel wholly would fill nothing."""
+"""Without a depth, images are divided until they are smaller than `_SHOWN` pixels or than this part of the plane:
+disks that cover no whole pixel would fill nothing."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What to render: a picture of `width` x `height` pixels at a `depth`; 0 is as deep as pixels can show, which
-    takes long for shapes with an inside.
+    """The picture to render: `width` x `height` pixels at a `depth`; 0 is as deep as pixels can show.
 
-    With a `sharpness` (per unit of the plane) the union is smooth; by default it is the minimum.
+    Depth 0 takes long for shapes with an inside. With a `sharpness` (per unit of the plane) the union is
+    smooth; by default it is the minimum.
     """
 
     width: int
@@ -60,7 +60,7 @@ class View:
 
 
 def pixels(system: System, view: View, progress: Callable[[float], None] | None = None) -> NDArray[np.uint8]:
-    """The whole picture, uint8 (H, W): 255 inside, 0 outside, smoothed in between."""
+    """Return the whole picture, uint8 (H, W): 255 inside, 0 outside, smoothed in between."""
     picture = np.empty((view.height, view.width), np.uint8)
     done = 0
     for band in bands(system, view):
@@ -72,7 +72,7 @@ def pixels(system: System, view: View, progress: Callable[[float], None] | None 
 
 
 def bands(system: System, view: View) -> Iterator[NDArray[np.uint8]]:
-    """The picture in bands of up to `TILE` rows from top to bottom."""
+    """Yield the picture in bands of up to `TILE` rows from top to bottom."""
     for top in range(0, view.height, TILE):
         rows = min(TILE, view.height - top)
         inside = np.clip(0.5 - field(system, view, (0, top, view.width, rows)) / view.unit, 0, 1)
@@ -80,16 +80,15 @@ def bands(system: System, view: View) -> Iterator[NDArray[np.uint8]]:
 
 
 def field(system: System, view: View, region: tuple[int, int, int, int] | None = None) -> Floats:
-    """Distances at pixel centres of `region` (x, y, width, height), clipped to half a pixel either way: (h,
-    w)."""
+    """Return distances (h, w) at pixel centres of `region` (x, y, width, height), clipped to half a pixel."""
     left, top, width, height = region or (0, 0, view.width, view.height)
-    found = np.empty((height, width))
+    distances = np.empty((height, width))
     renderer = _Renderer(system, view)
     for y in range(0, height, TILE):
         for x in range(0, width, TILE):
             box = (left + x, top + y, min(TILE, width - x), min(TILE, height - y))
-            found[y : y + box[3], x : x + box[2]] = renderer.tile(box)
-    return found
+            distances[y : y + box[3], x : x + box[2]] = renderer.tile(box)
+    return distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,17 +114,17 @@ class _Renderer:
         self.band = view.unit / 2
         self.depth = view.depth or MAX_DEPTH
         self.finest = 0.0 if view.depth else max(_SHOWN * view.unit, _DEEPEST)
-        # With a smooth union, what is left out must not matter in double precision even if there is all of it.
+        # With a smooth union, all the images that are dropped must not matter in double precision.
         most = self.depth * math.log(len(system.matrices))
         self.margin = 0.0 if math.isinf(view.sharpness) else (most + 40) / view.sharpness
 
     def tile(self, box: tuple[int, int, int, int]) -> Floats:
-        """The clipped field of one tile."""
+        """Return the clipped field of a tile."""
         root = _Images(np.eye(2)[None], np.zeros((1, 2)), np.zeros(1, np.int64))
         return self._tile(box, root)
 
     def _tile(self, box: tuple[int, int, int, int], images: _Images) -> Floats:
-        """The clipped field of a tile in which only `images` and what comes of them may be near."""
+        """Return the clipped field of a tile that only `images` and their continuations may reach."""
         images, waiting = self._near(box, images), True
         while waiting and len(images) <= _CROWD:
             done = self._finished(images)
@@ -135,20 +134,20 @@ class _Renderer:
         if not len(images):
             return np.full((box[3], box[2]), self.band)
         if max(box[2:]) > _SMALLEST_TILE and len(images) > _CROWD:
-            found = np.empty((box[3], box[2]))
+            distances = np.empty((box[3], box[2]))
             for part in _quarters(box):
                 y, x = part[1] - box[1], part[0] - box[0]
-                found[y : y + part[3], x : x + part[2]] = self._tile(part, images)
-            return found
+                distances[y : y + part[3], x : x + part[2]] = self._tile(part, images)
+            return distances
         return self._pixels(box, images)
 
     def _finished(self, images: _Images) -> NDArray[np.bool_]:
-        """Which images are drawn as they are."""
+        """Return which images are drawn without going deeper."""
         small = spans(images.matrices, np)[0] * self.reach < self.finest
         return np.asarray((images.depths >= self.depth) | small)
 
     def _next(self, images: _Images) -> _Images:
-        """Every image followed by every map."""
+        """Return every image continued by every map."""
         system = self.system
         matrices = np.einsum("lij,njk->lnik", images.matrices, system.matrices)
         offsets = np.einsum("lij,nj->lni", images.matrices, system.offsets) + images.offsets[:, None]
@@ -156,7 +155,7 @@ class _Renderer:
         return _Images(matrices.reshape(-1, 2, 2), offsets.reshape(-1, 2), depths)
 
     def _near(self, box: tuple[int, int, int, int], images: _Images) -> _Images:
-        """The images whose disks come near enough to the tile to matter."""
+        """Return the images whose disks are near enough to the tile to matter."""
         (low_x, low_y), (high_x, high_y) = self._corners(box)
         x, y = (images.matrices @ self.centre + images.offsets).T
         away_x = np.maximum(np.maximum(low_x - x, x - high_x), 0)
@@ -166,7 +165,7 @@ class _Renderer:
         return images[~far]
 
     def _corners(self, box: tuple[int, int, int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Centres of the first and the last pixel."""
+        """Return the centres of the first and the last pixel."""
         unit, half_x, half_y = self.view.unit, self.view.width / 2, self.view.height / 2
         x, y, width, height = box
         low = (x + 0.5 - half_x) * unit, (y + 0.5 - half_y) * unit
@@ -180,12 +179,11 @@ class _Renderer:
         return np.asarray(points.reshape(-1, 2))
 
     def _pixels(self, box: tuple[int, int, int, int], images: _Images) -> Floats:
-        """The clipped field, from the images that are near. A stack keeps the memory small however deep it
-        goes."""
+        """Return the clipped field of the images that are near, with a stack that keeps memory small."""
         points, stack = self._points(box), [images]
-        found = np.full(len(points), np.inf)
+        distances = np.full(len(points), np.inf)
         while stack:
-            some = self._open(box, found, stack.pop())
+            some = self._open(box, distances, stack.pop())
             if len(some) > _CHUNK:
                 stack.append(some[slice(_CHUNK, None)])
                 some = some[slice(_CHUNK)]
@@ -193,14 +191,14 @@ class _Renderer:
             if not done.all():
                 stack.append(self._near(box, self._next(some[~done])))
             if done.any():
-                found = self._united(found, points, some[done])
-        return np.clip(found, -self.band, self.band).reshape(box[3], box[2])
+                distances = self._united(distances, points, some[done])
+        return np.clip(distances, -self.band, self.band).reshape(box[3], box[2])
 
-    def _open(self, box: tuple[int, int, int, int], found: Floats, images: _Images) -> _Images:
-        """The images that can still change a pixel: those near one that is not wholly covered yet."""
-        if not math.isinf(self.view.sharpness) or np.isinf(found[0]):
+    def _open(self, box: tuple[int, int, int, int], distances: Floats, images: _Images) -> _Images:
+        """Return the images that can still change a pixel: those near a pixel that is not fully covered."""
+        if not math.isinf(self.view.sharpness) or np.isinf(distances[0]):
             return images
-        bare = (found > -self.band).reshape(box[3], box[2])
+        bare = (distances > -self.band).reshape(box[3], box[2])
         sums = np.zeros((box[3] + 1, box[2] + 1), np.int64)
         sums[1:, 1:] = bare.cumsum(0).cumsum(1)
         low = self._corners(box)[0]
@@ -216,16 +214,16 @@ class _Renderer:
         a, b, c, d = (edge.astype(np.int64) for edge in (left, right, top, bottom))
         return images[sums[d, b] - sums[c, b] - sums[d, a] + sums[c, a] > 0]
 
-    def _united(self, found: Floats, points: Floats, images: _Images) -> Floats:
-        """The field with more images."""
+    def _united(self, distances: Floats, points: Floats, images: _Images) -> Floats:
+        """Return the field with more images."""
         system, sharpness = self.system, self.view.sharpness
         matrices = images.matrices @ system.base
         offsets = images.matrices @ system.origin + images.offsets
-        distances = image_distances(system.shape, matrices, offsets, points, np)
-        united = smooth_union(distances, sharpness, np) - system.stroke
-        if np.isinf(found[0]):
+        more = image_distances(system.shape, matrices, offsets, points, np)
+        united = smooth_union(more, sharpness, np) - system.stroke
+        if np.isinf(distances[0]):
             return united
-        return np.asarray(smooth_union(np.stack((found, united), -1), sharpness, np))
+        return np.asarray(smooth_union(np.stack((distances, united), -1), sharpness, np))
 
 
 def _joined(first: _Images, second: _Images) -> _Images:

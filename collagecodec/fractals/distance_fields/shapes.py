@@ -14,7 +14,7 @@ from typing import Any, Literal
 Shape = Literal["disk", "line", "rectangle"]
 
 RADII = MappingProxyType({"disk": 1.0, "line": 1.0, "rectangle": 2**0.5})
-"""Radius of the smallest disk around 0 that holds the shape at its own size."""
+"""Radius of the smallest disk around 0 that holds the shape."""
 
 _TINY = 1e-18
 """Added under roots, so that their gradients stay finite."""
@@ -50,7 +50,7 @@ FUNCTIONS = MappingProxyType({"disk": disk, "line": line, "rectangle": rectangle
 
 
 def spans(matrices: Any, xp: Any) -> tuple[Any, Any]:
-    """Largest and smallest singular values of (..., 2, 2) matrices."""
+    """Return the largest and smallest singular values of (..., 2, 2) matrices."""
     a, b = matrices[..., 0, 0], matrices[..., 0, 1]
     c, d = matrices[..., 1, 0], matrices[..., 1, 1]
     rotating = xp.sqrt((a + d) ** 2 + (c - b) ** 2 + _TINY)
@@ -59,8 +59,7 @@ def spans(matrices: Any, xp: Any) -> tuple[Any, Any]:
 
 
 def image_distances(shape: Shape, matrices: Any, offsets: Any, points: Any, xp: Any) -> Any:
-    """Distances of points (P, 2) to the affine images `matrices` (L, 2, 2) k + `offsets` (L, 2) of a shape: (P,
-    L).
+    """Return distances (P, L) of points (P, 2) to the images `matrices` (L, 2, 2) k + `offsets` of a shape.
 
     Exact for segments, and for the other shapes under similarities. Under other affine maps the sign is exact,
     and the value exact to first order at the boundary, that is, the function of the shape divided by the length
@@ -80,7 +79,7 @@ def image_distances(shape: Shape, matrices: Any, offsets: Any, points: Any, xp: 
 
 
 def _segments(x: Any, y: Any, half_x: Any, half_y: Any, xp: Any) -> Any:
-    """Distances to segments around 0 from minus to plus (half_x, half_y)."""
+    """Return distances to segments from -(half_x, half_y) to (half_x, half_y)."""
     along = (x * half_x + y * half_y) / (half_x * half_x + half_y * half_y + _TINY)
     along = xp.clip(along, -1, 1)
     across_x, across_y = x - along * half_x, y - along * half_y
@@ -90,8 +89,8 @@ def _segments(x: Any, y: Any, half_x: Any, half_y: Any, xp: Any) -> Any:
 def smooth_union(distances: Any, sharpness: float, xp: Any) -> Any:
     """Union of shapes along the last axis, (..., L) to (...): -log(sum of exp(-sharpness d)) / sharpness.
 
-    At most the minimum, and less by no more than log(L) / sharpness; `inf` is the minimum itself. Smooth where
-    the minimum has a kink, so that every shape near a point feels the gradient there.
+    At most the minimum, and less by no more than log(L) / sharpness; `inf` is the minimum itself. It is
+    smooth where the minimum has a kink, so that every shape near a point receives a gradient.
     """
     least = xp.amin(distances, -1)
     if sharpness == float("inf"):

@@ -1,4 +1,4 @@
-"""A system of contractive maps with the shape that they are applied to: what is fitted, stored and rendered."""
+"""A system of contractive maps and the shape that they are applied to, which is fitted, stored and rendered."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ Floats = NDArray[np.float64]
 MAX_MAPS = 64
 MAX_DEPTH = 64
 LARGEST = 0.999
-"""Largest singular value of a map: it must be a contraction."""
+"""Bound on the singular values of a map, which must contract."""
 
 
 class NoSystemError(CollageError, ValueError):
-    """These numbers are no system of contractive maps."""
+    """The numbers do not make a system of contractive maps."""
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """N maps `matrices` (N, 2, 2) p + `offsets` (N, 2), and the shape `base` (2, 2) k + `origin` (2,) that they
-    act on.
+    """N maps `matrices` (N, 2, 2) p + `offsets` (N, 2), acting on the shape `base` (2, 2) k + `origin` (2,).
 
     The plane has x to the right and y down; the longer side of a picture runs from -1 to 1, its middle is 0. At
     depth D the system stands for the union of the images of the shape under all compositions of D maps, made
@@ -58,7 +57,7 @@ class System:
         if not 0 <= self.depth <= MAX_DEPTH:
             raise NoSystemError(f"a depth is 0 .. {MAX_DEPTH}, not {self.depth}")
         if not 1e-4 <= self.aspect <= 1e4:
-            raise NoSystemError(f"an aspect of {self.aspect} is none of a picture")
+            raise NoSystemError(f"an aspect is 0.0001 .. 10000, not {self.aspect}")
         if self.shape not in get_args(Shape):
             raise NoSystemError(f"shapes are {', '.join(get_args(Shape))}, not {self.shape!r}")
         if spans(self.matrices, np)[0].max() > LARGEST:
@@ -67,11 +66,9 @@ class System:
             raise NoSystemError("a map is flat: its determinant must not be 0")
 
     def disk(self) -> tuple[Floats, float]:
-        """Centre and radius of a disk that holds the shape and that every map takes into itself, stroke not
-        counted.
+        """Return centre and radius of a disk that holds the shape, without stroke, and its image under every map.
 
-        Disks of compositions, taken by the same maps and scaled by their largest singular values, lie in each
-        other.
+        The images of the disk under compositions, bounded by disks of their largest singular values, are nested.
         """
         reach = spans(self.base, np)[0] * RADII[self.shape]
         largest = spans(self.matrices, np)[0]
@@ -80,24 +77,23 @@ class System:
             moved = np.linalg.norm(self.matrices @ centre + self.offsets - centre, axis=1) / (1 - largest)
             radius = max(float(moved.max()), float(reach + np.linalg.norm(centre - self.origin)))
             worst = int(moved.argmax())
-            # A step towards the image that asks for the largest disk makes that disk smaller.
+            # A step towards the image that needs the largest disk makes that disk smaller.
             centre = centre + 0.2 * (self.matrices[worst] @ centre + self.offsets[worst] - centre)
         moved = np.linalg.norm(self.matrices @ centre + self.offsets - centre, axis=1) / (1 - largest)
         radius = max(float(moved.max()), float(reach + np.linalg.norm(centre - self.origin)))
         return centre, radius * (1 + 1e-9)
 
     def images(self, depth: int) -> tuple[Floats, Floats]:
-        """Matrices (N^depth, 2, 2) and offsets (N^depth, 2) of the shape under all
-        compositions of `depth` maps."""
+        """Return matrices and offsets of the images of the shape under all compositions of `depth` maps."""
         return compose(self.matrices, self.offsets, self.base, self.origin, depth, np)
 
     def ifs(self, height: int, width: int) -> IFS:
-        """The maps alone, in the coordinates of a picture of `height` x `width` pixels."""
+        """Return the maps alone, in the coordinates of a picture of `height` x `width` pixels."""
         extent = np.array((width, height)) / max(height, width)
         return IFS(self.matrices, self.offsets).moved(0.5 / extent, (0.5, 0.5))
 
     def to_json(self) -> str:
-        """The system as text."""
+        """Return the system as JSON."""
         content: dict[str, Any] = {
             "kind": "collage-ifs-system",
             "shape": self.shape,
@@ -117,7 +113,7 @@ class System:
 
     @classmethod
     def from_json(cls, text: str) -> System:
-        """The system of such a text; `NoSystemError` if it is none."""
+        """Return the system of a text of `to_json`; `NoSystemError` for any other text."""
         try:
             content = json.loads(text)
             if content["kind"] != "collage-ifs-system":
@@ -129,24 +125,23 @@ class System:
         except NoSystemError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise NoSystemError(f"this is no system of maps that 'collage ifs fit' wrote ({error})") from error
+            raise NoSystemError(f"this is not a file that 'collage ifs fit' wrote ({error})") from error
 
     @classmethod
     def load(cls, path: str | Path) -> System:
-        """The system in a file; `NoSystemError` if there is none in it, OSError if it cannot be read."""
+        """Return the system in a file; `NoSystemError` if it holds none, OSError if it cannot be read."""
         return cls.from_json(Path(path).read_text(encoding="utf-8", errors="replace"))
 
 
 def compose(matrices: Any, offsets: Any, base: Any, origin: Any, depth: int, xp: Any) -> tuple[Any, Any]:
-    """All compositions of `depth` maps, applied to the affine map `base`, `origin`: (N^depth, 2, 2), (N^depth,
-    2).
+    """Return all compositions of `depth` maps with the map `base`, `origin`: (N^depth, 2, 2), (N^depth, 2).
 
     Works on numpy arrays and torch tensors (`xp` is the module).
     """
-    found, moved = base[None], origin[None]
+    images, moved = base[None], origin[None]
     for _ in range(depth):
-        found, moved = (
-            xp.einsum("nij,ljk->nlik", matrices, found).reshape(-1, 2, 2),
+        images, moved = (
+            xp.einsum("nij,ljk->nlik", matrices, images).reshape(-1, 2, 2),
             (xp.einsum("nij,lj->nli", matrices, moved) + offsets[:, None]).reshape(-1, 2),
         )
-    return found, moved
+    return images, moved

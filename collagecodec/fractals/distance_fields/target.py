@@ -1,4 +1,4 @@
-"""What is fitted: a binary picture, as the signed distance to its boundary."""
+"""The target of a fit: a binary picture, as the signed distance to its boundary."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ Mask = NDArray[np.bool_]
 
 
 def grid_points(height: int, width: int) -> Floats:
-    """Centres of the pixels, (H, W, 2) as x, y: the longer side of the picture runs from -1 to 1, its middle is
-    0."""
+    """Return the centres of the pixels as x, y, (H, W, 2).
+
+    The longer side of the picture runs from -1 to 1, its middle is 0.
+    """
     unit = 2 / max(height, width)
     rows, columns = np.mgrid[:height, :width]
     return np.stack(((columns + 0.5 - width / 2) * unit, (rows + 0.5 - height / 2) * unit), -1)
@@ -23,8 +25,7 @@ def grid_points(height: int, width: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A binary picture `mask` (H, W), True where the shape is. UnsupportedImageError if it has no shape, or
-    only one."""
+    """A binary picture `mask` (H, W), True inside the shape. UnsupportedImageError if the shape is empty."""
 
     mask: Mask
 
@@ -43,22 +44,21 @@ class Target:
         return 2 / max(self.mask.shape)
 
     def distances(self) -> NDArray[np.float32]:
-        """Signed distance of every pixel's centre to the boundary, (H, W), negative inside, in units of the
-        plane."""
+        """Return the signed distances of pixel centres to the boundary, (H, W), negative inside."""
         try:
             from scipy.ndimage import distance_transform_edt
         except ImportError as error:
             raise MissingLibraryError(
                 f"distance transforms need SciPy ({error}): pip install 'collagecodec[train]'"
             ) from error
-        # Beyond the picture there is no shape; the margin lets a full picture have a boundary.
+        # The margin gives a boundary to shapes that reach the edge of the picture.
         padded = np.pad(self.mask, 1)
         outside = distance_transform_edt(~padded)
         inside = distance_transform_edt(padded)
-        # Transforms measure to the next pixel's centre, the boundary runs half-way to it.
+        # Transforms measure to the centre of the next pixel; the boundary runs half-way to it.
         signed = np.where(padded, 0.5 - inside, outside - 0.5)
         return np.asarray(signed[1:-1, 1:-1] * self.unit, np.float32)
 
     def points(self) -> Floats:
-        """Centres of the pixels inside, (n, 2)."""
+        """Return the centres of the pixels inside, (n, 2)."""
         return grid_points(*self.mask.shape)[self.mask]

@@ -1,4 +1,4 @@
-"""Learning of IFS by gradient, with PyTorch (the extra `train`): `fitting.fit` is the way in."""
+"""Learning of IFS by gradient, with PyTorch (the extra `train`), by `fitting.fit`."""
 
 try:
     import torch as _torch  # noqa: F401

@@ -12,17 +12,17 @@ ENGINES = ("auto", "native", "torch")
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How an IFS is fitted. Raises `ValueError` for settings out of range.
+    """The settings of a fit. Raises `ValueError` for settings out of range.
 
     `maps`: N. `points`: T, the length of a sequence. `batch`: sequences a step. `tau`: square pixels of the
-    target. `objective`: 'expectation' draws new sequences at every step, 'fixed' keeps the first. `clamp`: cut
-    the rendering at 1 before it is compared. `noise`: standard deviation of what noisy SGD adds to the numbers
-    behind A, every `noise_every` steps of the first `noise_share` of all steps; 0 for none. `form`: 'rotations'
-    or 'plain' (`learning.parameters`). `learning_rate` is Adam's and halved after each quarter of the steps;
-    `clip`: bound on the norm of the gradient, of A's numbers and of b; 0 for none. The numbers of `noise` and
-    `clip` and the halving are those of the authors' code. `seed`: a target that diverges is fitted again with the
-    next seed, up to `restarts` times. `engine`: 'native' is compiled on its first use and needs a C++ compiler,
-    'torch' does not; 'auto' takes the former where it can.
+    target. `objective`: 'expectation' draws new sequences at every step, 'fixed' uses the first ones. `clamp`:
+    cut the rendering at 1 before it is compared. `noise`: standard deviation of what noisy SGD adds to the
+    numbers behind A, every `noise_every` steps of the first `noise_share` of all steps; 0 for none. `form`:
+    'rotations' or 'plain' (`learning.parameters`). `learning_rate` is Adam's and halved after each quarter of
+    the steps; `clip`: bound on the norm of the gradient, of A's numbers and of b; 0 for none. The numbers of
+    `noise` and `clip` and the halving are those of the authors' code. `seed`: a target that diverges is fitted
+    again with the next seed, up to `restarts` times. `engine`: 'native' is compiled on its first use and needs
+    a C++ compiler, 'torch' does not; 'auto' uses 'native' if possible.
     """
 
     maps: int = 10

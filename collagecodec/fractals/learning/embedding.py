@@ -29,7 +29,7 @@ def bounds(A: Tensor) -> Tensor:
 def sample(bounds: Tensor, uniform: Tensor) -> Tensor:
     """Return indices of maps, uint8 (M, B, T), of `bounds` (M, N) and `uniform` (B, T) in [0, 1).
 
-    The M IFS share the random numbers, so that what one draws does not depend on the others.
+    The M IFS share the random numbers, so that the result of one does not depend on the others.
     """
     indices = torch.zeros((len(bounds), *uniform.shape), dtype=torch.uint8)
     for number in range(bounds.shape[1] - 1):
@@ -38,7 +38,7 @@ def sample(bounds: Tensor, uniform: Tensor) -> Tensor:
 
 
 def start(A: Tensor, b: Tensor) -> Tensor:
-    """Return where the sequences begin, (M, 2): the fixed point of each first map, without gradient."""
+    """Return the first points of the sequences, (M, 2): the fixed point of each first map, without gradient."""
     with torch.no_grad():
         first, offset = A[:, 0], b[:, 0]
         matrix = torch.eye(2) - first
@@ -55,7 +55,7 @@ def embed(A: Tensor, b: Tensor, indices: Tensor, begin: Tensor) -> Tensor:
 
 
 def loop(A: Tensor, b: Tensor, indices: Tensor, begin: Tensor) -> Tensor:
-    """`embed`, one step after the other."""
+    """Return the same as `embed`, step by step."""
     matrices, offsets = _chosen(A, b, indices)
     point, points = begin.unsqueeze(1).expand(-1, indices.shape[1], -1), []
     # One unbind each: indexing in the loop would make every step's gradient as large as the whole sequence.
@@ -66,7 +66,7 @@ def loop(A: Tensor, b: Tensor, indices: Tensor, begin: Tensor) -> Tensor:
 
 
 def scan(A: Tensor, b: Tensor, indices: Tensor, begin: Tensor) -> Tensor:
-    """`embed` by a parallel scan over the composition of affine maps."""
+    """Return the same as `embed`, by a parallel scan over the composition of affine maps."""
     matrices, offsets = _chosen(A, b, indices)
     length, reach = indices.shape[2], 1
     while reach < length:

@@ -24,13 +24,13 @@ def errors(
     """Return the mean squared errors (M, renderings) of random renderings, cut at 1, against the targets.
 
     `A` (M, N, 2, 2) and `b` (M, N, 2) in picture coordinates, `targets` (M, H, W). The paper's number for a
-    target is the least of 100 renderings of 300 points. Computed by PyTorch, the same on every machine but for
-    rounding.
+    target is the smallest error of 100 renderings of 300 points. PyTorch computes the errors, which are the
+    same on every machine except for rounding.
     """
     renderer = Renderer(targets.shape[1], targets.shape[2], tau, "torch")
     matrices, offsets = to_frame(torch.tensor(A), torch.tensor(b))
     uniform = torch.rand(renderings, points, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         indices = renderer.sample(matrices, uniform)
-        found = renderer.errors(matrices, offsets, indices, torch.tensor(targets), clamp=True)
-    return found.numpy()
+        measured = renderer.errors(matrices, offsets, indices, torch.tensor(targets), clamp=True)
+    return measured.numpy()

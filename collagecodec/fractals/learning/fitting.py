@@ -1,7 +1,7 @@
 """Fitting IFS to pictures by gradient descent (Tu et al. 2023), many pictures at once.
 
-Every target is an optimisation of its own: its result depends on the target, the settings and the seed, not on
-the targets beside it.
+Every target is optimised independently: its result depends on the target, the settings and the seed, but not on
+the other targets.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from collagecodec.fractals.learning.objective import Renderer
 from collagecodec.fractals.learning.parameters import FORMS, initial, to_picture
 
 EXPLODED = 1e3
-"""A parameter beyond this has left the picture (10 wide) for good."""
+"""A parameter beyond this has left the picture (10 wide) and will not come back."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a callback sees after a step: its number from 1 on, of how many, and every target's error (M,).
+    """The argument of the callback after a step: its number from 1 on, the number of steps, and the losses (M,).
 
-    `targets`: (M,) which of the targets of `fit` these are: all, or after a restart those that diverged. `maps()`
-    returns A (M, N, 2, 2) and b (M, N, 2) in picture coordinates, float64, as they are now.
+    `targets`: (M,), indices of the targets: all, or after a restart those that diverged. `maps()` returns A (M,
+    N, 2, 2) and b (M, N, 2) in picture coordinates, float64, as they are now.
     """
 
     number: int
@@ -40,9 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Restart:
-    """A target that diverged: its index, the step and seed at which it did, the next seed, None where it is
-    given up.
-    """
+    """A target that diverged: its index, the step, the seed, and the next seed, None if it is given up."""
 
     target: int
     step: int
@@ -61,9 +59,9 @@ class Fitted:
     """The IFS of M targets in picture coordinates.
 
     `A`: float64 (M, N, 2, 2), `b`: float64 (M, N, 2). `losses`: float32 (M, steps), the mean squared error over
-    the batch at each step; NaN from where a target diverged for the last time. `seeds`: (M,), the seed of each
-    one's last attempt. `diverged`: (M,), those that had not settled when the restarts were used up; their maps
-    are the last finite ones.
+    the batch at each step; NaN from where a target diverged for the last time. `seeds`: (M,), the seeds of the
+    last attempts. `diverged`: (M,), the targets that still diverged in the last restart; their maps are the last
+    finite ones.
     """
 
     A: Floats
@@ -85,11 +83,11 @@ def fit(
     on_step: Callable[[Step], None] | None = None,
     on_restart: Callable[[Restart], None] | None = None,
 ) -> Fitted:
-    """Return IFS whose renderings come close to `targets`, (M, H, W) from 0 (background) to 1.
+    """Return IFS whose renderings approximate `targets`, (M, H, W) from 0 (background) to 1.
 
-    `on_step` is called after every step, `on_restart` when a target has diverged: its parameters were no finite
-    numbers any more or beyond `EXPLODED`; it is then fitted again with the next seed (`config.restarts`).
-    Raises `ValueError` for targets that are not pictures of numbers from 0 to 1, or that are empty (all 0).
+    `on_step` is called after every step, `on_restart` when a target diverges, which means that its parameters are
+    not finite or beyond `EXPLODED`; it is then fitted again with the next seed (`config.restarts`). Raises
+    `ValueError` for targets that are not pictures of numbers from 0 to 1, or that are empty (all 0).
     """
     config, pictures = config or FitConfig(), _checked(targets)
     maps = FORMS[config.form].maps

@@ -1,4 +1,4 @@
-"""Sequences to pictures, and their errors against targets, by the engine that there is."""
+"""Pictures of sequences, and their errors against targets, by the engine that is available."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collagecodec.errors import MissingLibraryError
 from collagecodec.fractals.learning import embedding, native, rendering
 
 _FLOATS = 1 << 20
-"""Numbers of one intermediate tensor at a time: 4 MiB, which a cache holds."""
+"""Numbers in an intermediate tensor: 4 MiB, which fit a cache."""
 
 
 class Renderer:
     """Renders sequences of IFS into pictures, differentiably.
 
     `engine`: 'native', 'torch' or 'auto' (`config.FitConfig`); `tau` in square pixels. Raises MissingLibraryError
-    for 'native' where it cannot be had.
+    for 'native' if it is not available.
     """
 
     def __init__(self, height: int, width: int, tau: float, engine: str = "auto") -> None:

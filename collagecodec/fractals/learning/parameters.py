@@ -1,7 +1,7 @@
-"""What is learned: numbers from which the maps of an IFS are made.
+"""The parameters that are learned, and the maps of an IFS that they stand for.
 
-Learning happens in a frame of its own, in which the picture is the square from -5 to 5 (`SPAN` wide), as in the
-authors' code (github.com/andytu28/LearningFractals): the step sizes mean what they mean there.
+Learning uses a coordinate frame in which the picture is the square from -5 to 5 (`SPAN` wide), as in the authors'
+code (github.com/andytu28/LearningFractals), so that step sizes mean the same.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def from_rotations(linear: Tensor) -> Tensor:
 
 
 def from_entries(linear: Tensor) -> Tensor:
-    """Return A = the four numbers of `linear` (..., 4) as they are, (..., 2, 2): the plain form, which
-    explodes.
-    """
+    """Return A (..., 2, 2) of its four entries `linear` (..., 4): the plain form, which may explode."""
     return linear.reshape(*linear.shape[:-1], 2, 2)
 
 
@@ -49,9 +47,7 @@ class Form:
     matrix: Callable[[Tensor], Tensor]
 
     def maps(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Return A (..., N, 2, 2) and b (..., N, 2) in the frame of learning, of `parameters` (..., N, linear +
-        2).
-        """
+        """Return A (..., N, 2, 2) and b (..., N, 2) of `parameters` (..., N, linear + 2)."""
         return self.matrix(parameters[..., : self.linear]), parameters[..., self.linear :]
 
 
@@ -59,7 +55,7 @@ FORMS = {"rotations": Form(6, from_rotations), "plain": Form(4, from_entries)}
 
 
 def initial(form: str, maps: int, generator: torch.Generator) -> Tensor:
-    """Return parameters (maps, linear + 2) to begin with, the same IFS in both forms.
+    """Return the parameters (maps, linear + 2) of a random IFS, the same IFS in both forms.
 
     Angles are uniform over the circle, `s` over [0, 1], `b` over [-1, 1] in the frame of learning, as in the
     authors' code: singular values from 0.50 to 0.73, an attractor that fills much of the picture.
@@ -73,9 +69,7 @@ def initial(form: str, maps: int, generator: torch.Generator) -> Tensor:
 
 
 def to_picture(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the maps (..., 2, 2) and (..., 2) of the frame of learning in picture coordinates
-    (`fractals.ifs`).
-    """
+    """Return the maps (..., 2, 2) and (..., 2) in picture coordinates (`fractals.ifs`)."""
     half = torch.full((2,), 0.5, dtype=b.dtype)
     return A, b / SPAN + half - A @ half
 

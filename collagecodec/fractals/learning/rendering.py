@@ -1,7 +1,8 @@
 """Differentiable rendering of points: a Gaussian for each, summed (Tu et al. 2023, differentiable rendering).
 
-I[h, w] = sum over t of exp(-|(h, w) - v[t]|^2 / tau), in pixels. The Gaussian of a distance is the product of
-one of the row and one of the column, so that the sum over t is a product of matrices of (H, T) and (T, W).
+I[h, w] = sum over t of exp(-|(h, w) - v[t]|^2 / tau), in pixels. The Gaussian of a distance is the product of a
+Gaussian of the row and a Gaussian of the column, so that the sum over t is a product of matrices (H, T) and (T,
+W).
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from collagecodec.fractals.learning.parameters import SPAN
 
 
 def pixels(points: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return column and row (...) of `points` (..., 2) of the frame of learning; pixel centres are whole
-    numbers.
-    """
+    """Return column and row (...) of `points` (..., 2) of the frame of learning; pixel centres are integers."""
     placed = points / SPAN + 0.5
     return placed[..., 0] * width - 0.5, placed[..., 1] * height - 0.5
 
@@ -29,7 +28,7 @@ def separable(points: Tensor, height: int, width: int, tau: float) -> Tensor:
 
 
 def plain(points: Tensor, height: int, width: int, tau: float) -> Tensor:
-    """`separable` as the formula stands: an exponential for every pixel and point."""
+    """Return the same as `separable`, by an exponential for every pixel and point."""
     columns, rows = pixels(points, height, width)
     across = (columns[..., None, None] - torch.arange(width)).square()
     down = (rows[..., None, None] - torch.arange(height)[:, None]).square()
