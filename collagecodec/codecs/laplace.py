@@ -19,10 +19,10 @@ _QUARTERS = (1048576, 1246974, 1482910, 1763488)
 
 @lru_cache(maxsize=1)
 def tables() -> Tables:
-    """Return the tables: 0 for zeros only, then two-sided geometric ones of mean magnitude 2^((t - 29) / 4).
+    """Return the tables: table 0 codes zeros only, table t a two-sided geometric distribution.
 
-    Counts are made in whole numbers, so that they are the same on every machine: with the mean m, the ratio
-    of neighbouring probabilities is (sqrt(1 + m^2) - 1) / m.
+    The mean magnitude of table t is m = 2^((t - 29) / 4), and the ratio of neighbouring probabilities is
+    (sqrt(1 + m^2) - 1) / m. Counts are computed in integers and therefore the same on every machine.
     """
     return Tables([np.ones(2, np.int64), *(_counts(table) for table in range(1, TABLES))])
 

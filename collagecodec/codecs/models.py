@@ -1,9 +1,9 @@
-"""Where the trained models are kept and how their files are read.
+"""Finding and reading the files of trained models.
 
-A model is a folder with `decoder-<fingerprint>.safetensors` (everything decoding needs, integers only) and
-`encoder-<fingerprint>.safetensors`. The fingerprint is the first 8 bytes of the decoder file's SHA-256, in
-hexadecimal. Decoders of earlier versions stay in the folder, so that their files stay readable; the newest is
-the one that has an encoder.
+A model is a folder with `decoder-<fingerprint>.safetensors` (all that decoding needs, integers only) and
+`encoder-<fingerprint>.safetensors`. The fingerprint is the first 8 bytes of the SHA-256 of the decoder file, in
+hexadecimal. Decoders of earlier versions stay in the folder to keep old pictures readable; only the newest
+version has an encoder.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Tensors = dict[str, NDArray[np.generic]]
 
 
 def search_path() -> list[Path]:
-    """Folders that hold model folders: those of $COLLAGE_MODELS, then the installed ones, then a checkout's."""
+    """Return the folders that hold models: from $COLLAGE_MODELS, from the package, from the checkout."""
     package = Path(__file__).resolve().parent.parent
-    own = [Path(p) for p in os.environ.get(SEARCH_VARIABLE, "").split(os.pathsep) if p]
-    return [p for p in (*own, package / "_models", package.parent / "models") if p.is_dir()]
+    configured = [Path(p) for p in os.environ.get(SEARCH_VARIABLE, "").split(os.pathsep) if p]
+    return [p for p in (*configured, package / "_models", package.parent / "models") if p.is_dir()]
 
 
 def current(name: str) -> tuple[Path, str]:
-    """Folder and fingerprint of a model's newest version; ModelMismatchError if it is not installed."""
+    """Return folder and fingerprint of the newest version of a model; ModelMismatchError if there is none."""
     for root in search_path():
         for file in sorted((root / name).glob("encoder-*.safetensors")):
             return file.parent, file.stem.removeprefix("encoder-")
@@ -40,7 +40,7 @@ def current(name: str) -> tuple[Path, str]:
 
 
 def find_decoder(fingerprint: str) -> Path:
-    """The decoder file of a fingerprint (16 hexadecimal digits); ModelMismatchError if it is not installed."""
+    """Return the decoder file of a fingerprint (16 hexadecimal digits); ModelMismatchError if there is none."""
     for root in search_path():
         for file in root.glob(f"*/decoder-{fingerprint}.safetensors"):
             return file
@@ -59,7 +59,7 @@ def name_of(fingerprint: bytes) -> str | None:
 
 
 def read_tensors(path: Path) -> Tensors:
-    """The arrays of a safetensors file whose name carries its fingerprint; ModelMismatchError if it differs."""
+    """Read the arrays of a safetensors file; ModelMismatchError if a decoder does not match its fingerprint."""
     from safetensors.numpy import load
 
     data = path.read_bytes()
@@ -69,5 +69,5 @@ def read_tensors(path: Path) -> Tensors:
 
 
 def fingerprint_of(data: bytes) -> str:
-    """First 8 bytes of the SHA-256 of a decoder file, as 16 hexadecimal digits."""
+    """Return the first 8 bytes of the SHA-256 of a decoder file, as 16 hexadecimal digits."""
     return hashlib.sha256(data).digest()[:8].hex()

@@ -1,1 +1,1 @@
-"""From planes at a natural scale to pixels of any size: requests, resampling, bands, colour, threads."""
+"""Turns planes at a natural scale into pixels of any size: requests, resampling, bands, colour, threads."""

@@ -1,6 +1,6 @@
-"""Resampling tall pictures a band of rows at a time.
+"""Resampling of tall pictures in bands of rows.
 
-A band is an array (P, h, w); a stream of bands lies one below the other.
+A band is an array (P, h, w); each band of a stream continues below the previous band.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ Band = NDArray[np.float32]
 def resampled(
     bands: Iterable[Band], vertical: Axis, horizontal: Axis, height: int = 256, *, down_first: bool = False
 ) -> Iterator[Band]:
-    """Bands of the resampled picture, at most `height` rows each. Input rows count from those of the first band.
+    """Yield bands of the resampled picture with at most `height` rows each.
 
-    Each axis is rounded by itself, so the order matters: across first, or with `down_first` down first.
+    Row 0 of the axis `vertical` is the first row of the first band. Each axis rounds its results, so the order
+    matters: by default the horizontal axis comes first, with `down_first` the vertical axis.
     """
     ends = vertical.taps[:, -1] + 1
     held: Band | None = None
@@ -39,5 +40,5 @@ def resampled(
 
 
 def _across(band: Band, horizontal: Axis) -> Band:
-    """A band (P, h, w) resampled along its rows."""
+    """Resample a band (P, h, w) along its rows."""
     return horizontal.apply(band.transpose(0, 2, 1), 0, horizontal.count).transpose(0, 2, 1)

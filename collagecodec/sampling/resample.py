@@ -1,8 +1,8 @@
-"""Resampling in whole numbers: the same pixels on every machine.
+"""Resampling in integers, with the same pixels on every machine.
 
 Reductions average areas; enlargements use the six-point cubic convolution of Keys, "Cubic convolution
-interpolation for digital image processing", IEEE Trans. ASSP 29(6), 1981 (fourth order). Weights are whole
-numbers that sum to 2^14; enlargements know 1024 phases between two pixels.
+interpolation for digital image processing", IEEE Trans. ASSP 29(6), 1981 (fourth order). Weights are integers
+that sum to 2^14; enlargements have 1024 phases between two pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TAPS = 6
 
 @lru_cache(maxsize=1)
 def cubic_weights() -> NDArray[np.int64]:
-    """Weights of the six nearest pixels at every phase, (1024, 6); rows sum to 2^14."""
+    """Return the weights of the six nearest pixels at every phase, (1024, 6); rows sum to 2^14."""
     rows = []
     for phase in range(PHASES):
         distances = [abs(Fraction(phase, PHASES) - tap) for tap in range(-2, 4)]
@@ -41,16 +41,16 @@ def _keys(s: Fraction) -> Fraction:
 
 
 class Axis:
-    """One axis of a resampling: `count` output pixels over the interval start .. start + length.
+    """The resampling of an axis to `count` output pixels over the interval start .. start + length.
 
-    `start` and `length` are in input pixels times `unit`; `limit` is the number of input pixels there are,
-    beyond which the last one is repeated.
+    `start` and `length` are in units of 1 / `unit` input pixel. The axis has `limit` input pixels; outside, the
+    first and the last pixel are repeated.
     """
 
     def __init__(self, start: int, length: int, unit: int, count: int, limit: int) -> None:
         self.count = count
         self.plain = length == count * unit and start % unit == 0
-        """Whether output pixels are input pixels."""
+        """Whether every output pixel equals an input pixel."""
         if self.plain:
             self.first = start // unit + np.arange(count)
             self.weights = np.full((count, 1), UNIT, np.int64)
@@ -85,8 +85,10 @@ class Axis:
         self.weights = weights
 
     def apply(self, values: NDArray[np.float32], first: int, last: int, origin: int = 0) -> NDArray[np.float32]:
-        """Outputs first .. last - 1 along axis 1 of (P, N, M) whole numbers below 2^15; input pixel `origin` is
-        at index 0. Rounded half up."""
+        """Return the outputs first .. last - 1 along axis 1, (P, last - first, M), rounded half up.
+
+        `values` (P, N, M) are integers of magnitude below 2^15; index 0 of axis 1 is input pixel `origin`.
+        """
         if self.plain:
             start = int(self.first[first]) - origin
             if start >= 0 and start + last - first <= values.shape[1]:

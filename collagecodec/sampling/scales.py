@@ -1,4 +1,4 @@
-"""At which cell size a request is rendered, and how its samples become pixels on an axis."""
+"""The cell size at which a request is rendered, and the resampling of its samples to output pixels."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collagecodec.sampling.resample import Axis
 
 
 def natural_cell(cell: int, finest: int, stored: tuple[int, int], shown: tuple[int, int]) -> int:
-    """Samples of a cell at the smallest natural scale that is not below shown / stored: 1 .. `finest`.
+    """Return the samples of a cell, 1 .. `finest`, at the smallest natural scale of at least shown / stored.
 
-    `cell` is the size of a cell at scale 1 in pixels, `stored` and `shown` are widths and heights. A size that
-    was rounded up to whole pixels counts as the scale that it was rounded from.
+    `cell` is the size of a cell at scale 1 in pixels, `stored` and `shown` are widths and heights. If rounding
+    up at a natural scale gives exactly the size `shown`, this scale is chosen.
     """
     ratio = max(Fraction(out, length) for length, out in zip(stored, shown, strict=True))
     n = int(ratio * cell)
@@ -20,19 +20,19 @@ def natural_cell(cell: int, finest: int, stored: tuple[int, int], shown: tuple[i
 
 
 def shown(start: int, length: int, count: int, n: int, cell: int, first: int, limit: int) -> Axis:
-    """How `count` pixels show an interval of stored pixels on an axis, where `n` samples stand for `cell` pixels.
+    """Return the axis from rendered samples to `count` output pixels over an interval of stored pixels.
 
-    There are `limit` samples, of which `first` is the number of the first one.
+    `n` samples represent `cell` stored pixels. `limit` samples are rendered; the first has the number `first`.
     """
     whole = count == -(-length * n // cell) and start * n % cell == 0
     return Axis(start * n - first * cell, count * cell if whole else length * n, cell, count, limit)
 
 
 def cover(start: int, length: int, count: int, n: int, cell: int, blocks: int) -> tuple[Axis, slice]:
-    """How `count` pixels show an interval of stored pixels on one axis, and the blocks that this takes.
+    """Return the axis to `count` output pixels over an interval of stored pixels, and the blocks that it needs.
 
-    `n` samples stand for `cell` stored pixels and for one of `blocks` blocks. The axis counts samples from the
-    first of the blocks that it takes.
+    There are `blocks` blocks of `n` samples, each for `cell` stored pixels. The axis counts samples from the
+    first block that it needs.
     """
     axis = shown(start, length, count, n, cell, 0, blocks * n)
     used = axis.taps[axis.weights != 0]

@@ -1,9 +1,9 @@
-"""The coefficients of `dct` under the entropy coder.
+"""Entropy coding of the coefficients of `dct`.
 
-Coefficients are coded in four passes from low to high frequency. The table of each is a two-sided geometric
-distribution, chosen in the file for every channel, frequency and context; the context is how much the block
-already has (sums of magnitudes in the passes before). The mean of a block is coded as its difference to that
-of the block at its left, or above at the left edge.
+Coefficients are coded in four passes from low to high frequency. Tables are two-sided geometric distributions;
+the file names a table for every channel, frequency and context. The context of a block is the sum of its
+magnitudes in earlier passes. The mean of a block is coded as the difference to the mean of its left neighbour,
+at the left edge to the mean of the block above.
 """
 
 from __future__ import annotations
@@ -24,30 +24,33 @@ Shape = tuple[int, int, int]
 """Blocks, channels, coefficients."""
 
 _CONTEXTS = np.array((1, 3, 7))
-"""Where the contexts 1, 2 and 3 begin."""
+"""Sums of magnitudes at which the contexts 1, 2 and 3 begin."""
 _PASSES = np.array((1, 3, 6))
-"""Where the passes 1, 2 and 3 begin, in u + v of an 8x8 cell."""
+"""Values of u + v of an 8x8 cell at which the passes 1, 2 and 3 begin."""
 _ROUNDING = 1 / 3
-"""Added before rounding down; less than 1/2, since the smaller magnitude saves more bits than it errs."""
+"""Added to a magnitude before the floor; below 1/2 because the bits saved outweigh the error added."""
 
 
 class Coding(Protocol):
-    """How coefficients become bytes and come back."""
+    """A lossy coding of coefficients."""
 
     def pack(self, coefficients: NDArray[np.float64], step_code: int, columns: int) -> bytes:
-        """Return the bytes of coefficients (B, C, V) in 1/16 level, at a step of `step_code` of them."""
+        """Return the bytes of coefficients (B, C, V) in 1/16 pixel level, quantised with the step `step_code`.
+
+        `step_code` is in 1/16 pixel level; `columns` is the number of blocks in a row of the picture.
+        """
 
     def unpack(self, data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
-        """Return the quantised coefficients in 1/16 level, whole numbers of the given shape; FormatError."""
+        """Return the quantised coefficients of `pack`, integers in 1/16 pixel level; FormatError if damaged."""
 
 
 def pack(coefficients: NDArray[np.float64], step_code: int, columns: int) -> bytes:
-    """See `Coding.pack`. `columns`: blocks in a row of the picture."""
-    levels = np.abs(coefficients) / step_code
-    threshold = np.full(levels.shape[2], _ROUNDING)
-    threshold[0] = 0.5
-    levels = np.floor(levels + threshold).clip(0, MAX_VALUE >> 4)
-    symbols = np.where(coefficients < 0, -levels, levels).astype(np.int32)
+    """See `Coding.pack`."""
+    magnitudes = np.abs(coefficients) / step_code
+    rounding = np.full(magnitudes.shape[2], _ROUNDING)
+    rounding[0] = 0.5
+    magnitudes = np.floor(magnitudes + rounding).clip(0, MAX_VALUE >> 4)
+    symbols = np.where(coefficients < 0, -magnitudes, magnitudes).astype(np.int32)
     symbols[:, :, 0] = _differences(symbols[:, :, 0], columns)
     chosen = _choose(symbols)
     passes = []
@@ -68,16 +71,16 @@ def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[n
         indices = _indices(chosen, part, contexts)
         symbols[:, :, part] = decoder.decode(indices.reshape(-1)).reshape(indices.shape)
     decoder.finish()
-    levels = symbols.astype(np.float64)
-    levels[:, :, 0] = _sums(levels[:, :, 0], columns)
-    return levels * step_code
+    steps = symbols.astype(np.float64)
+    steps[:, :, 0] = _sums(steps[:, :, 0], columns)
+    return steps * step_code
 
 
 def _passes(symbols: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield for every pass its coefficients and the context of every block, int64 (B,).
+    """Yield for every pass the indices of its coefficients and the context of every block, int64 (B,).
 
-    Contexts are read from `symbols` when the pass is reached: a decoder fills in a pass before it asks for
-    the next.
+    The context is computed from `symbols` when the pass is reached, so a decoder must store the symbols of a
+    pass before it advances to the next.
     """
     cell = math.isqrt(symbols.shape[2])
     frequency = np.sort(np.add.outer(np.arange(cell), np.arange(cell)).ravel()) * 8 // cell
@@ -87,15 +90,15 @@ def _passes(symbols: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int64], NDA
     for current in range(len(_PASSES) + 1):
         part = np.flatnonzero(number == current)
         yield part, np.searchsorted(_CONTEXTS, before, side="right")
-        # What the means tell is of use to the next pass only: a step of brightness says little of texture.
-        found = np.abs(symbols[:, :, part]).sum((1, 2), dtype=np.int64)
-        before = found if current <= 1 else before + found
+        # Means count in the next pass only, since a change of brightness says little about texture.
+        activity = np.abs(symbols[:, :, part]).sum((1, 2), dtype=np.int64)
+        before = activity if current <= 1 else before + activity
 
 
 def _indices(
     chosen: NDArray[np.uint8], part: NDArray[np.int64], contexts: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """Table of every coefficient of a pass: uint8 (B, C, len(part))."""
+    """Return the table of every coefficient of a pass: uint8 (B, C, len(part))."""
     return np.ascontiguousarray(chosen[:, part][:, :, contexts].transpose(2, 0, 1))
 
 
@@ -126,11 +129,11 @@ def _side(data: bytes, shape: Shape) -> NDArray[np.uint8]:
 
 
 def _differences(means: NDArray[np.int32], columns: int) -> NDArray[np.int32]:
-    """(B, C) to differences from the left, in the first column from above."""
+    """Return the differences of means (B, C) to the left block, in the first column to the block above."""
     rows = means.reshape(-1, columns, means.shape[1])
-    found = np.diff(rows, axis=1, prepend=0)
-    found[:, 0] = np.diff(rows[:, 0], axis=0, prepend=0)
-    return found.reshape(means.shape).astype(np.int32)
+    differences = np.diff(rows, axis=1, prepend=0)
+    differences[:, 0] = np.diff(rows[:, 0], axis=0, prepend=0)
+    return differences.reshape(means.shape).astype(np.int32)
 
 
 def _sums(differences: NDArray[np.float64], columns: int) -> NDArray[np.float64]:

@@ -1,9 +1,8 @@
-"""The coefficients of `dct` in fixed widths, without lossless coding: zonal coding as in Poli et al. 2022.
+"""Coding of the coefficients of `dct` in fixed widths, without lossless coding: zonal coding, Poli et al. 2022.
 
-Every channel and frequency has a number of bits and a step of its own, the same in all blocks, chosen once
-for the picture: of all widths and steps the pair with the least squared error plus `step`^2 / 8 for every
-bit, about what a bit is worth to a uniform quantiser of that step (2 ln 2 times its error, step^2 / 12). A
-frequency without bits is zero.
+Every channel and frequency has a width in bits and a step, which all blocks of the picture share. The encoder
+chooses the pair with the least squared error + step^2 / 8 for every bit; this is about the value of a bit for
+a uniform quantiser with that step (2 ln 2 times its error, step^2 / 12). Frequencies of width 0 are zero.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ _WIDTHS = range(1, 13)
 _FACTORS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """Steps in quarters of the picture's step."""
 _SAMPLE = 2048
-"""Blocks that the choice is made on."""
+"""About the number of blocks from which widths and steps are chosen."""
 
 
 def pack(coefficients: NDArray[np.float64], step_code: int, columns: int) -> bytes:
-    """See `dct_entropy.Coding.pack`; `columns` is not needed."""
+    """See `entropy.Coding.pack`; `columns` is not used."""
     del columns
     blocks = coefficients.shape[0]
     flat = coefficients.reshape(blocks, -1)
     means = np.round(flat.mean(0))
-    # A mean is worth its 4 bytes for the brightness of a picture only: texture has none.
+    # Only the brightness has a mean that is worth 4 bytes.
     means = means.reshape(coefficients.shape[1:])
     means[:, 1:] = 0
     centred = flat - means.ravel()
     widths, factors = _choose(centred[:: max(1, blocks // _SAMPLE)], step_code)
-    kept = np.flatnonzero(widths)
-    symbols = _quantise(centred[:, kept], widths[kept], _steps(factors[kept], step_code))
+    coded = np.flatnonzero(widths)
+    symbols = _quantise(centred[:, coded], widths[coded], _steps(factors[coded], step_code))
     side: bytes = (widths | factors << 4).astype(np.uint8).tobytes() + means[:, 0].astype("<i4").tobytes()
-    return side + pack_fixed(symbols.ravel(), np.tile(widths[kept], blocks))
+    return side + pack_fixed(symbols.ravel(), np.tile(widths[coded], blocks))
 
 
 def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
-    """See `dct_entropy.Coding.unpack`."""
+    """See `entropy.Coding.unpack`."""
     del columns
     count, channels = shape[1] * shape[2], shape[1]
     end = count + 4 * channels
@@ -52,14 +51,14 @@ def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[n
         raise FormatError("there are widths or steps that no encoder writes: the file is damaged")
     if len(data) - end != (int(widths.sum()) * shape[0] + 7) // 8:
         raise FormatError("the codes do not fill the file: it is damaged")
-    kept = np.flatnonzero(widths)
-    symbols = unpack_fixed(data[end:], np.tile(widths[kept], shape[0]), shape[0] * kept.size)
-    levels = np.zeros((shape[0], count))
-    steps, half = _steps(factors[kept], step_code), 2.0 ** (widths[kept] - 1)
-    levels[:, kept] = np.floor((symbols.reshape(shape[0], -1) - half + 0.5) * steps)
-    levels = levels.reshape(shape)
-    levels[:, :, 0] += np.frombuffer(data, "<i4", channels, count).clip(-(2**24), 2**24)
-    return levels
+    coded = np.flatnonzero(widths)
+    symbols = unpack_fixed(data[end:], np.tile(widths[coded], shape[0]), shape[0] * coded.size)
+    flat = np.zeros((shape[0], count))
+    steps, half = _steps(factors[coded], step_code), 2.0 ** (widths[coded] - 1)
+    flat[:, coded] = np.floor((symbols.reshape(shape[0], -1) - half + 0.5) * steps)
+    coefficients = flat.reshape(shape)
+    coefficients[:, :, 0] += np.frombuffer(data, "<i4", channels, count).clip(-(2**24), 2**24)
+    return coefficients
 
 
 def _steps(factors: NDArray[np.int64], step_code: int) -> NDArray[np.float64]:
@@ -69,7 +68,7 @@ def _steps(factors: NDArray[np.int64], step_code: int) -> NDArray[np.float64]:
 def _quantise(
     values: NDArray[np.float64], widths: NDArray[np.int64], steps: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Numbers 0 .. 2^width - 1 of intervals of `steps` around 0."""
+    """Return the indices 0 .. 2^width - 1 of the intervals of `steps` around 0 that hold the values."""
     half = 2.0 ** (widths - 1)
     return np.asarray(np.floor(values / steps).clip(-half, half - 1) + half, np.int64)
 
@@ -81,7 +80,7 @@ def _choose(values: NDArray[np.float64], step_code: int) -> tuple[NDArray[np.int
     widths, factors = np.zeros(count, np.int64), np.zeros(count, np.int64)
     price = step_code**2 / 8
     for width in _WIDTHS:
-        # More bits cost more: what they can gain at all bounds the search.
+        # A frequency whose best cost is below the price of the bits cannot gain from them.
         open_ = np.flatnonzero(best > width * price)
         for factor in range(len(_FACTORS)):
             steps = _steps(np.full(open_.size, factor), step_code)

@@ -1,8 +1,9 @@
-"""The trees of a tile of `pifs` under the entropy coder.
+"""Entropy coding of the trees of a tile of `pifs`.
 
-Size by size from the largest: which nodes are split, the factors a of the leaves, the Haar coefficients of the
-nodes that are split. Tables are chosen in the file; those of splits and coefficients by a context, how much the
-node above and its neighbours have. Positions of domain cells follow, in fixed widths.
+For every size, from the largest, three passes code which nodes are split, the factors a of the leaves, and the
+Haar coefficients of the split nodes. The file holds the choice of tables. Splits and coefficients have a table
+for each context, the activity of the larger node and its neighbours. Positions of domain cells follow in fixed
+widths.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from collagecodec.codecs.pifs.tree import CONTEXTS, MAX_A, QuadtreeLevel, Tree, 
 
 _GEOMETRIC = 64
 _BINARY = 64
-"""Tables 64 .. 127: of zeros and ones, with odds 2^((t - 96) / 4)."""
+"""Tables 64 .. 127 code zeros and ones with odds 2^((t - 96) / 4)."""
 _FACTORS = 128
-"""Tables from here on: of factors, one for each size and plane that has them."""
+"""Tables from 128 on code factors; there is a table for each size and plane that has factors."""
 _WEIGHTS = np.array((0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181))
 _SCALE = 2**20
 
 Side = NDArray[np.uint8]
 Pass = tuple[NDArray[np.int32], NDArray[np.uint8]]
 Coder = Callable[[NDArray[np.uint8], Grid], Grid]
-"""Codes one pass: table indices and, for an encoder, the symbols; returns the symbols."""
+"""Codes a pass: takes table indices and, in an encoder, the symbols; returns the symbols."""
 
 
 def pack(trees: list[Tree]) -> bytes:
-    """Return the payload of a tile."""
+    """Return the payload of a tile whose planes have the given trees."""
     sides = [_choose(tree) for tree in trees]
     passes: list[Pass] = []
 
@@ -54,7 +55,7 @@ def pack(trees: list[Tree]) -> bytes:
 
 
 def unpack(data: bytes, layouts: list[Layout]) -> list[Tree]:
-    """The trees of a payload, one a plane; FormatError."""
+    """Return the trees of a payload, one for each plane; FormatError if it is damaged."""
     split = 6 + int.from_bytes(data[:2], "little")
     end = split + int.from_bytes(data[2:6], "little")
     if len(data) < max(6, end):
@@ -73,7 +74,7 @@ def unpack(data: bytes, layouts: list[Layout]) -> list[Tree]:
 
 
 def _walk(layout: Layout, side: Side, factors: dict[int, int], code: Coder, given: Tree | None) -> Tree:
-    """Code a tree pass by pass; the tree that was coded. `given` is the encoder's."""
+    """Code a tree pass by pass and return it. `given` is the tree to encode, None when decoding."""
     shape = layout.shape(layout.partition.largest)
     indices = np.full(shape[0] * shape[1], side[0], np.uint8)
     symbols = np.zeros(0, np.int64) if given is None else _differences(given.roots).ravel()
@@ -81,34 +82,35 @@ def _walk(layout: Layout, side: Side, factors: dict[int, int], code: Coder, give
     seen = np.zeros(shape, np.int64)
     rest = side[1:]
     for number, present in enumerate(nodes(layout, tree.levels)):
-        own = None if given is None else given.levels[number]
+        source = None if given is None else given.levels[number]
         level = QuadtreeLevel.blank(layout, layout.partition.sizes[number])
         context = contexts(seen)
         last = number == len(layout.partition.sizes) - 1
         if not last:
-            level.split[present] = _flags(code(rest[context[present]], _of(own, "split", present)))
+            level.split[present] = _flags(code(rest[context[present]], _symbols(source, "split", present)))
         leaves = present & ~level.split
         if level.size in factors:
             table = np.full(np.count_nonzero(leaves), factors[level.size], np.uint8)
-            level.a[leaves] = _bounded(code(table, _of(own, "a", leaves)), layout.partition.augment)
+            level.a[leaves] = _bounded(code(table, _symbols(source, "a", leaves)), layout.partition.augment)
         if not last:
             where = context[level.split]
             indices = np.stack([rest[CONTEXTS + where], rest[CONTEXTS + where], rest[2 * CONTEXTS + where]])
-            level.haar[:, level.split] = code(indices.ravel(), _of(own, "haar", level.split)).reshape(3, -1)
+            coefficients = code(indices.ravel(), _symbols(source, "haar", level.split))
+            level.haar[:, level.split] = coefficients.reshape(3, -1)
         tree.levels.append(level)
         seen = activity(level)
         rest = rest[_side_size(layout, number) :]
     return tree
 
 
-def _of(level: QuadtreeLevel | None, name: str, where: NDArray[np.bool_]) -> Grid:
-    """What the encoder has at some nodes; nothing for a decoder."""
+def _symbols(level: QuadtreeLevel | None, name: str, where: NDArray[np.bool_]) -> Grid:
+    """Return the encoder's values of a field at some nodes; an empty array in a decoder."""
     return np.zeros(0, np.int64) if level is None else getattr(level, name)[..., where].ravel().astype(np.int64)
 
 
 def _flags(symbols: Grid) -> NDArray[np.bool_]:
     if symbols.size and not 0 <= symbols.min() <= symbols.max() <= 1:
-        raise FormatError("a split is neither 0 nor 1: the file is damaged")
+        raise FormatError("a split flag is neither 0 nor 1: the file is damaged")
     return symbols.astype(bool)
 
 
@@ -125,18 +127,18 @@ def _side_size(layout: Layout, number: int) -> int:
 
 
 def _numbering(layouts: list[Layout]) -> list[dict[int, int]]:
-    """For each plane: size -> table of its factors."""
-    found: list[dict[int, int]] = []
+    """Return for each plane the table of factors of every size that has them."""
+    numbers: list[dict[int, int]] = []
     number = _FACTORS
     for layout in layouts:
         sizes = [size for size in layout.partition.sizes if layout.positions(size)[0]]
-        found.append({size: number + i for i, size in enumerate(sizes)})
+        numbers.append({size: number + i for i, size in enumerate(sizes)})
         number += len(sizes)
-    return found
+    return numbers
 
 
 def _sides(data: bytes, layouts: list[Layout]) -> list[Side]:
-    """The choices of tables, one array a plane; FormatError."""
+    """Read the choice of tables, an array for each plane; FormatError if it is damaged."""
     sizes = [1 + sum(_side_size(layout, i) for i in range(len(layout.partition.sizes))) for layout in layouts]
     inflater = zlib.decompressobj()
     try:
@@ -149,7 +151,7 @@ def _sides(data: bytes, layouts: list[Layout]) -> list[Side]:
 
 
 def _tables(sides: list[Side], layouts: list[Layout]) -> Tables:
-    """The tables of a tile; FormatError for a choice of one that there is not."""
+    """Return the tables of a tile; FormatError if the choice names a table that does not exist."""
     counts = list(_common())
     for side, layout in zip(sides, layouts, strict=True):
         rest = side[1:]
@@ -170,7 +172,7 @@ def _tables(sides: list[Side], layouts: list[Layout]) -> Tables:
 
 @lru_cache(maxsize=1)
 def _common() -> tuple[NDArray[np.int64], ...]:
-    """Tables 0 .. 127."""
+    """Return the counts of tables 0 .. 127."""
     quarters = (1048576, 1246974, 1482910, 1763488)
     binary = []
     for table in range(_BINARY):
@@ -181,23 +183,23 @@ def _common() -> tuple[NDArray[np.int64], ...]:
 
 
 def _factor_counts(nibbles: Side, signed: bool) -> NDArray[np.int64]:
-    """Counts of -15 .. 15 and the escape, from 16 numbers of 4 bits."""
+    """Return the counts of -15 .. 15 and of the escape, from 16 weights of 4 bits in 8 bytes."""
     weights = _WEIGHTS[np.stack([nibbles & 15, nibbles >> 4], 1).ravel()] * _SCALE + 1
     negative = weights[:0:-1] if signed else np.ones(MAX_A, np.int64)
     return np.concatenate([negative, weights[:1] * 2 if signed else weights[:1], weights[1:], [1]])
 
 
 def _choose(tree: Tree) -> Side:
-    """The best tables of a tree: uint8."""
+    """Return the best tables for a tree: uint8."""
     side = [_geometric(_differences(tree.roots))]
     seen = np.zeros(tree.roots.shape, np.int64)
     for number, present in enumerate(nodes(tree.layout, tree.levels)):
         level, context = tree.levels[number], contexts(seen)
         if number < len(tree.levels) - 1:
             here = [present & (context == which) for which in range(CONTEXTS)]
-            side += [_odds(level.split[one]) for one in here]
-            side += [_geometric(level.haar[:2, one & level.split]) for one in here]
-            side += [_geometric(level.haar[2, one & level.split]) for one in here]
+            side += [_odds(level.split[mask]) for mask in here]
+            side += [_geometric(level.haar[:2, mask & level.split]) for mask in here]
+            side += [_geometric(level.haar[2, mask & level.split]) for mask in here]
         if tree.layout.positions(level.size)[0]:
             side += _nibbles(np.abs(level.a[present & ~level.split]), tree.layout.partition.augment)
         seen = activity(level)
@@ -223,26 +225,26 @@ def _nibbles(magnitudes: Grid, signed: bool) -> list[int]:
         counts[0] /= 2
     counts /= max(1.0, counts.max()) / _WEIGHTS[-1]
     nearest = np.abs(np.log(_WEIGHTS[1:]) - np.log(np.maximum(counts, 0.5))[:, None]).argmin(1) + 1
-    found = np.where(counts > 0, nearest, 0)
-    return [int(low | high << 4) for low, high in found.reshape(-1, 2)]
+    indices = np.where(counts > 0, nearest, 0)
+    return [int(low | high << 4) for low, high in indices.reshape(-1, 2)]
 
 
 def _differences(roots: Grid) -> Grid:
-    """(rows, columns) to differences from the left, in the first column from above."""
-    found = np.diff(roots, axis=1, prepend=0)
-    found[:, 0] = np.diff(roots[:, 0], prepend=0)
-    return found
+    """Return the differences of (rows, columns) to the left neighbour, in the first column to the one above."""
+    differences = np.diff(roots, axis=1, prepend=0)
+    differences[:, 0] = np.diff(roots[:, 0], prepend=0)
+    return differences
 
 
 def _sums(differences: Grid) -> Grid:
     """Undo `_differences`."""
-    found = differences.copy()
-    found[:, 0] = found[:, 0].cumsum()
-    return found.cumsum(1)
+    sums = differences.copy()
+    sums[:, 0] = sums[:, 0].cumsum()
+    return sums.cumsum(1)
 
 
 def _widths(level: QuadtreeLevel, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Widths of the three parts of a place, and of which leaves they are stored."""
+    """Return the bits of the three fields of a place, and which leaves store a place."""
     return np.array(layout.place_bits(level.size)), level.a != 0
 
 
@@ -258,20 +260,20 @@ def _pack_places(trees: list[Tree]) -> bytes:
 
 
 def _unpack_places(data: bytes, trees: list[Tree]) -> None:
-    """Fill in the places; FormatError."""
+    """Fill in the places of all trees; FormatError if the data are damaged."""
     parts = [(level, *_widths(level, tree.layout), tree.layout) for tree in trees for level in tree.levels]
     widths = [np.tile(bits[bits > 0], int(used.sum())) for _, bits, used, _ in parts]
     symbols = unpack_fixed(data, np.concatenate(widths), sum(map(len, widths))).astype(np.int64)
-    for (level, bits, used, layout), mine in zip(parts, widths, strict=True):
-        stored, symbols = symbols[: len(mine)], symbols[len(mine) :]
+    for (level, bits, used, layout), of_level in zip(parts, widths, strict=True):
+        stored, symbols = symbols[: len(of_level)], symbols[len(of_level) :]
         places = np.zeros((3, int(used.sum())), np.int64)
-        places[bits > 0] = stored.reshape(-1, int((bits > 0).sum())).T if len(mine) else 0
+        places[bits > 0] = stored.reshape(-1, int((bits > 0).sum())).T if len(of_level) else 0
         check_places(places, level.size, layout)
         level.place[:, used] = places
 
 
 def check_places(places: Grid, size: int, layout: Layout) -> None:
-    """FormatError for a position (3, K) outside its window."""
+    """Raise FormatError for a place (3, K) outside its window."""
     down, across = layout.windows(size)
     if places.size and (places[0].max() >= down or places[1].max() >= across):
         raise FormatError("a domain cell lies outside the tile: the file is damaged")

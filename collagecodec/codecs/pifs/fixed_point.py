@@ -1,8 +1,9 @@
-"""The fixed point of a plane of `pifs`, in whole numbers, at any natural scale.
+"""The fixed point of a plane of `pifs`, in integers, at any natural scale.
 
-All range cells of a plane are made anew from the plane before, a stated number of times. Samples are whole
-numbers of 1/16 level; every rounding is stated, so that the fixed point has the same bits on every machine. It
-is that of the operator (`collage.operator`) whose b are the means less a times the means of the domain cells.
+Every application of the map computes all range cells from the previous plane; the file states the number of
+applications. Samples are integers in 1/16 pixel level and every rounding is specified, so the result has the
+same bits on every machine. The map is that of the operator (`collagecodec.operator`) whose b are the means minus
+a times the means of the domain cells.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collagecodec.codecs.pifs.tree import Cells
 from collagecodec.operator.geometry import isometry_order
 
 SAMPLE_LIMIT = 2**13
-"""Samples are clipped to this many 1/16 levels either way after every application."""
+"""Samples are clipped to this magnitude, in 1/16 pixel level, after every application."""
 MAX_ITERATIONS = 64
 
 Samples = NDArray[np.int32]
@@ -25,7 +26,7 @@ Samples = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class _Part:
-    """Range cells of one size that have a domain cell: where their samples go and come from, (K, m * m)."""
+    """Range cells of a size that have domain cells: indices (K, m * m) of their samples in target and source."""
 
     target: NDArray[np.int32]
     source: NDArray[np.int32]
@@ -35,17 +36,14 @@ class _Part:
 
 @dataclass(frozen=True)
 class Map:
-    """The map of a plane whose cells have n samples for every `unit` stored ones.
-
-    `flat`: range cells at their means, (H, W), the first application of the map to zeros.
-    """
+    """The map of a plane; `flat` (H, W) is its application to zeros, which sets range cells to their means."""
 
     flat: Samples
     parts: tuple[_Part, ...]
 
     @classmethod
     def of(cls, layout: Layout, cells: list[Cells], n: int) -> Map:
-        """The map of range cells in samples that are n / unit times as dense as the stored ones."""
+        """Return the map of range cells at the scale n / `unit` of the partition."""
         unit = layout.partition.unit
         height, width = (side * n // unit for side in layout.padded)
         flat = np.zeros(height * width, np.int32)
@@ -66,7 +64,7 @@ class Map:
         return cls(flat.reshape(height, width), tuple(parts))
 
     def __call__(self, z: Samples) -> Samples:
-        """One application to (H, W) samples: same shape."""
+        """Apply the map to samples (H, W); the shape does not change."""
         height, width = z.shape[0] // 2 * 2, z.shape[1] // 2 * 2
         pairs = z[:height:2, :width] + z[1:height:2, :width]
         small = (pairs[:, ::2] + pairs[:, 1::2]).ravel()
@@ -85,14 +83,17 @@ class Map:
         return following
 
     def iterate(self, times: int) -> Samples:
-        """The map applied `times` times to zeros, at least once: (H, W) in 1/16 level."""
+        """Apply the map `times` times to zeros, at least once: (H, W) in 1/16 pixel level."""
         z = self.flat
         for _ in range(times - 1 if self.parts else 0):
             z = self(z)
         return z
 
     def settle(self) -> tuple[Samples, int]:
-        """Apply the map to zeros until a sample changes by half a level at most, and how often that is."""
+        """Apply the map to zeros until no sample changes by more than 1/2 pixel level.
+
+        Returns the samples (H, W) in 1/16 pixel level and the number of applications, at most `MAX_ITERATIONS`.
+        """
         z = self.flat
         for done in range(1, MAX_ITERATIONS):
             following = self(z)
@@ -103,5 +104,5 @@ class Map:
 
 
 def _starts(y: NDArray[np.int64], x: NDArray[np.int64], n: int, unit: int, width: int) -> NDArray[np.int32]:
-    """Flat index of corners."""
+    """Return the flat indices of corners in rows of `width` samples, at the scale n / unit."""
     return np.asarray(y * n // unit * width + x * n // unit, np.int32)

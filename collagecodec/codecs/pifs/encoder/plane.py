@@ -1,8 +1,8 @@
-"""Finds the tree of a plane: which nodes are split, which leaves take which domain cell, which factor.
+"""The search for the tree of a plane: which nodes to split, and the domain cell and factor of every leaf.
 
-Bottom up, the cheaper of leaf and split is kept for every node, by squared error + LAMBDA step^2 bits, with
-bits estimated from the decisions of the round before. The error of a leaf is that of the collage, with domain
-cells cut first from the picture itself, then from what the decoder makes of it.
+From the smallest nodes up, each node becomes a leaf or is split, whichever has the lower squared error +
+LAMBDA step^2 bits; bits are estimated from the decisions of the previous round. The error of a leaf is that of
+the collage. Domain cells are cut from the picture in the first pass, later from the decoded picture.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collagecodec.codecs.pifs.encoder import search
-from collagecodec.codecs.pifs.encoder.search import Found
+from collagecodec.codecs.pifs.encoder.search import Matches
 from collagecodec.codecs.pifs.fixed_point import Map
 from collagecodec.codecs.pifs.layout import Grid, Layout
 from collagecodec.codecs.pifs.tree import (
@@ -35,9 +35,9 @@ from collagecodec.codecs.pifs.tree import (
 )
 
 LAMBDA = 0.17
-"""Squared error that a bit is worth, in squares of the step."""
+"""Squared error that a bit is worth, in units of the squared step."""
 _ROUNDING = 0.42
-"""Added before a magnitude is rounded down: below 1/2, since a smaller one saves bits."""
+"""Added to a magnitude before the floor; below 1/2 because smaller magnitudes take fewer bits."""
 _ROUNDS = 3
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to look: `search` exact or nearest, `passes` searches, all but the first in decoded planes."""
+    """The effort of a search: `search` is exact or nearest; all but the first of `passes` use decoded planes."""
 
     search: str
     passes: int
@@ -54,12 +54,12 @@ class Effort:
 
 @dataclass
 class _Prices:
-    """Estimated bits of the decisions of one level."""
+    """The estimated bits of the decisions in a level of the quadtree."""
 
     split: Floats
-    """(contexts, 2): leaf, split."""
+    """Bits of a leaf and of a split, (contexts, 2)."""
     a: Floats
-    """(31,): factors -15 .. 15."""
+    """Bits of the factors -15 .. 15, (31,)."""
     haar: Floats
     """Mean magnitudes of the Haar coefficients, (contexts, 3)."""
 
@@ -71,23 +71,23 @@ class _Prices:
 
 
 def encode_plane(plane: Floats, layout: Layout, means: Means, effort: Effort, tick: Tick) -> Tree:
-    """The tree of (H, W) levels around 0; `tick` is called after every search."""
+    """Return the tree of a plane (H, W) in pixel levels around 0; `tick` is called after every search."""
     return PlaneEncoder(plane, layout, means).run(effort, tick)
 
 
 def searches(layout: Layout, effort: Effort) -> int:
-    """How many searches `encode_plane` makes."""
+    """Return the number of searches in `encode_plane`, that is of calls of `tick`."""
     return effort.passes * sum(layout.positions(size)[0] > 0 for size in layout.partition.sizes)
 
 
 class PlaneEncoder:
-    """The search for the tree of one plane."""
+    """The search for the tree of a plane."""
 
     def __init__(self, plane: Floats, layout: Layout, means: Means) -> None:
         self.plane, self.layout, self.stored, self.step_code = plane, layout, means, means.step_code
         below, right = (whole - side for whole, side in zip(layout.padded, plane.shape, strict=True))
         self.padded = np.pad(plane, ((0, below), (0, right)), mode="edge")
-        # In fixed widths nothing that could be saved has a price.
+        # In fixed widths no decision saves bits.
         self.price = 0.0 if means.bits else LAMBDA * (means.step_code / MEAN_UNIT) ** 2
         self.sizes = layout.partition.sizes
         self.means = [_means(self.padded, size) for size in self.sizes]
@@ -98,49 +98,50 @@ class PlaneEncoder:
     def run(self, effort: Effort, tick: Tick) -> Tree:
         """See `encode_plane`."""
         source: Floats = self.plane
-        found: list[Found] = []
+        matches: list[Matches] = []
         for _ in range(effort.passes):
-            found = []
+            matches = []
             for size in self.sizes:
                 if not self.layout.positions(size)[0]:
-                    found.append(self._none(size))
+                    matches.append(self._without_domains(size))
                     continue
                 matcher = search.MATCHERS[effort.search]
-                found.append(search.search(self.padded, source, self.layout, size, matcher))
+                matches.append(search.search(self.padded, source, self.layout, size, matcher))
                 tick()
-            tree = self._decide(found)
+            tree = self._decide(matches)
             source = self._decoded(tree)
-        # The factors once more, for the domain cells as the decoder has them.
-        return self._decide([self._again(one, size, source) for one, size in zip(found, self.sizes, strict=True)])
+        # The factors once more, for the domain cells of the decoder.
+        pairs = zip(matches, self.sizes, strict=True)
+        return self._decide([self._refitted(of_size, size, source) for of_size, size in pairs])
 
-    def _none(self, size: int) -> Found:
+    def _without_domains(self, size: int) -> Matches:
         own = (search.blocks(self.padded, size) ** 2).sum(2)
-        return Found(np.zeros((3, *own.shape), np.int64), np.zeros_like(own), np.zeros_like(own), own)
+        return Matches(np.zeros((3, *own.shape), np.int64), np.zeros_like(own), np.zeros_like(own), own)
 
-    def _again(self, found: Found, size: int, source: Floats) -> Found:
+    def _refitted(self, matches: Matches, size: int, source: Floats) -> Matches:
         if not self.layout.positions(size)[0]:
-            return found
-        covariance, energy = search.fit(self.padded, source, self.layout, size, found.place)
-        return Found(found.place, covariance, energy, found.own)
+            return matches
+        covariance, energy = search.fit(self.padded, source, self.layout, size, matches.place)
+        return Matches(matches.place, covariance, energy, matches.own)
 
     def _decoded(self, tree: Tree) -> Floats:
         z = Map.of(self.layout, cells(tree, self.stored), self.layout.partition.unit).settle()[0]
         return z[: self.layout.height, : self.layout.width] / MEAN_UNIT
 
-    def _decide(self, found: list[Found]) -> Tree:
+    def _decide(self, matches: list[Matches]) -> Tree:
         for _ in range(_ROUNDS):
-            tree = self._grow(*self._prune(found), found)
+            tree = self._grow(*self._prune(matches), matches)
             self._learn(tree)
         return tree
 
-    def _prune(self, found: list[Found]) -> tuple[list[NDArray[np.bool_]], list[Grid]]:
-        """Which nodes to split and the factor of every node, if it were a leaf; smallest first."""
+    def _prune(self, matches: list[Matches]) -> tuple[list[NDArray[np.bool_]], list[Grid]]:
+        """Return for every size, from the largest, which nodes to split and the factor of each node as a leaf."""
         splits, factors = [], []
         below: Floats = np.zeros((0, 0))
         for number in range(len(self.sizes) - 1, -1, -1):
             size, prices = self.sizes[number], self.prices[number]
-            leaf, a = self._leaf(found[number], number)
-            # What lies outside the plane is not stored and costs nothing.
+            leaf, a = self._leaf(matches[number], number)
+            # Nodes outside the plane are not stored and cost nothing.
             leaf = np.where(self.layout.inside(size), leaf, 0)
             split = np.zeros(leaf.shape, bool)
             if number < len(self.sizes) - 1:
@@ -155,23 +156,24 @@ class PlaneEncoder:
             factors.append(a)
         return splits[::-1], factors[::-1]
 
-    def _leaf(self, found: Found, number: int) -> tuple[Floats, Grid]:
-        """Cost and factor of every node as a leaf: (rows, columns) each."""
+    def _leaf(self, matches: Matches, number: int) -> tuple[Floats, Grid]:
+        """Return the cost and the factor of every node as a leaf: (rows, columns) each."""
         size = self.sizes[number]
         if not self.layout.positions(size)[0]:
-            return found.own, np.zeros(found.own.shape, np.int64)
+            return matches.own, np.zeros(matches.own.shape, np.int64)
         bits = sum(self.layout.place_bits(size))
-        cost, chosen = found.own + self.price * self.prices[number].a[MAX_A], np.zeros(found.own.shape, np.int64)
+        cost = matches.own + self.price * self.prices[number].a[MAX_A]
+        chosen = np.zeros(matches.own.shape, np.int64)
         for a in range(-MAX_A if self.layout.partition.augment else 1, MAX_A + 1):
             factor = a / A_UNIT
-            other = found.own - 2 * factor * found.covariance + factor**2 * found.energy
+            other = matches.own - 2 * factor * matches.covariance + factor**2 * matches.energy
             other = other + self.price * (self.prices[number].a[a + MAX_A] + bits)
             better = (other < cost) & (a != 0)
             cost, chosen = np.where(better, other, cost), np.where(better, a, chosen)
         return cost, chosen
 
     def _parted(self, number: int) -> Floats:
-        """Cost of the Haar coefficients of every node, without its quarters'."""
+        """Return the cost of the Haar coefficients of every node, without the costs of its quarters."""
         size, prices = self.sizes[number], self.prices[number]
         context = contexts(self.activities[number])
         wide = np.pad(self.means[number], 1, mode="edge")
@@ -187,10 +189,10 @@ class PlaneEncoder:
             cost = cost + size**2 * (off - magnitude * step) ** 2 + self.price * bits
         return cost
 
-    def _grow(self, splits: list[NDArray[np.bool_]], factors: list[Grid], found: list[Found]) -> Tree:
-        """The tree of the decisions, its means quantised from the top down."""
+    def _grow(self, splits: list[NDArray[np.bool_]], factors: list[Grid], matches: list[Matches]) -> Tree:
+        """Return the tree of the decisions, with means quantised from the largest nodes down."""
         tree = Tree(self.layout, self.roots)
-        means = self.stored.levels(self.roots, self.sizes[0])
+        means = self.stored.values(self.roots, self.sizes[0])
         for number, present in enumerate(nodes(self.layout, tree.levels)):
             size = self.sizes[number]
             split = splits[number] & present
@@ -200,14 +202,14 @@ class PlaneEncoder:
                 guess = *predicted(means), np.zeros_like(means)
                 for band, value in enumerate(_haar(self.means[number + 1])):
                     haar[band] = rounded(value * MEAN_UNIT - guess[band], self.step_code, size, _ROUNDING) * split
-            level = QuadtreeLevel(size, split, haar, a, found[number].place * (a != 0))
+            level = QuadtreeLevel(size, split, haar, a, matches[number].place * (a != 0))
             tree.levels.append(level)
             if number < len(self.sizes) - 1:
                 means = divided(means, level, self.step_code)
         return tree
 
     def _learn(self, tree: Tree) -> None:
-        """Prices from what a tree does."""
+        """Update the prices from the statistics of a tree."""
         seen = np.zeros(self.layout.shape(self.sizes[0]), np.int64)
         for number, (level, present) in enumerate(zip(tree.levels, nodes(self.layout, tree.levels), strict=True)):
             prices, context = self.prices[number], contexts(seen)
@@ -229,6 +231,6 @@ def _means(plane: Floats, size: int) -> Floats:
 
 
 def _haar(finer: Floats) -> tuple[Floats, Floats, Floats]:
-    """Horizontal, vertical and diagonal coefficient of the nodes whose quarters have the means `finer`."""
+    """Return horizontal, vertical and diagonal coefficients of nodes whose quarters have the means `finer`."""
     a, b, c, d = finer[::2, ::2], finer[::2, 1::2], finer[1::2, ::2], finer[1::2, 1::2]
     return (a - b + c - d) / 4, (a + b - c - d) / 4, (a - b - c + d) / 4

@@ -1,8 +1,8 @@
-"""Finds the domain cell that is most like each range cell: all against all as matrix products, or by a k-d tree.
+"""The search for the best domain cell of each range cell, exhaustive by matrix products or by a k-d tree.
 
-Of a range cell r and a pooled domain cell d, both without their means, the least squares factor is
-a = <r, d> / <d, d>; held to |a| <= 15/16 it removes 2 m <r, d'> - m^2 of the energy of r, where d' = d / |d| and
-m = min(<r, d'>, 15/16 |d|). The search maximises that.
+For a range cell r and a pooled domain cell d, both without their means, the least-squares factor is
+a = <r, d> / <d, d>. Limited to |a| <= 15/16 it removes 2 m <r, d'> - m^2 of the energy of r, where d' = d / |d|
+and m = min(<r, d'>, 15/16 |d|). The search maximises this energy.
 """
 
 from __future__ import annotations
@@ -25,21 +25,24 @@ Floats = NDArray[np.float32]
 Matcher = Callable[[Floats, Floats, tuple[int, ...], bool], tuple[Grid, Grid]]
 
 _PRODUCTS = 2**19
-"""Products of range and domain cells that are looked at together: what a cache holds."""
+"""Products of range and domain cells computed at a time, so that they fit the cache."""
 _DOMAIN_SAMPLES = 2**25
-"""Samples of domain cells that are held at a time."""
+"""Samples of domain cells in memory at a time."""
 _FLAT = 1e-2
-"""Norm below which a domain cell has nothing to offer, in levels."""
+"""Norm, in pixel levels, below which a domain cell is treated as flat and not used."""
 _FEATURES = 12
-"""Frequencies that the k-d tree compares."""
+"""Number of frequencies that the k-d tree compares."""
 _NEIGHBOURS = 4
-"""Candidates that the k-d tree proposes a range cell, for each sign and isometry."""
+"""Candidates that the k-d tree proposes for a range cell, for each sign and isometry."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """The domain cell of every node of one size: (3, rows, columns) as `tree.QuadtreeLevel.place`, its covariance
-    <r, d> and energy <d, d> with the nodes, and the nodes' own energy <r, r>: (rows, columns) each."""
+class Matches:
+    """The best domain cell of every node of a size.
+
+    `place` (3, rows, columns) is as in `tree.QuadtreeLevel`. The covariance <r, d> of node and domain cell, the
+    energy <d, d> of the domain cell, and `own`, the energy <r, r> of the node, are (rows, columns).
+    """
 
     place: Grid
     covariance: NDArray[np.float64]
@@ -48,21 +51,21 @@ class Found:
 
 
 def blocks(plane: NDArray[np.floating], size: int) -> NDArray[np.floating]:
-    """Square nodes without their means, flat: (rows, columns, size * size)."""
+    """Return the flattened square nodes of a plane minus their means: (rows, columns, size * size)."""
     rows, columns = plane.shape[0] // size, plane.shape[1] // size
     cut = plane.reshape(rows, size, columns, size).swapaxes(1, 2).reshape(rows, columns, -1)
     return cut - cut.mean(2, keepdims=True)
 
 
 def pooled(plane: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Means of 2x2 samples: (H, W) to (H // 2, W // 2)."""
+    """Return the means of 2x2 samples of (H, W): (H // 2, W // 2)."""
     return window_means(plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2], 2, 2)
 
 
 def search(
     plane: NDArray[np.float64], source: NDArray[np.float64], layout: Layout, size: int, matcher: Matcher
-) -> Found:
-    """The best domain cell in `source` (H, W) for every node of `plane` (padded): levels, any mean."""
+) -> Matches:
+    """Return the best domain cells in `source` (H, W) for the nodes of the padded `plane`, in pixel levels."""
     ranges = blocks(plane, size).astype(np.float32)
     place = np.zeros((3, *ranges.shape[:2]), np.int64)
     small = pooled(source).astype(np.float32)
@@ -83,13 +86,13 @@ def search(
             for part, values in enumerate((best // across, best % across, turned)):
                 place[part][which] = values.reshape(shape)
     covariance, energy = fit(plane, source, layout, size, place)
-    return Found(place, covariance, energy, (blocks(plane, size) ** 2).sum(2))
+    return Matches(place, covariance, energy, (blocks(plane, size) ** 2).sum(2))
 
 
 def _chunked(
     ranges: Floats, pool: Floats, isometries: tuple[int, ...], signed: bool, matcher: Matcher
 ) -> tuple[Grid, Grid]:
-    """Best position (flat) and isometry of range cells (K, S * S) in a pool (down, across, S, S)."""
+    """Return the best flat positions and isometries of range cells (K, S * S) in a pool (down, across, S, S)."""
     down, across, size = pool.shape[:3]
     step = max(1, _DOMAIN_SAMPLES // (across * size * size))
     best = np.zeros(len(ranges), np.int64)
@@ -107,38 +110,38 @@ def _chunked(
 
 
 def gains(covariance: NDArray[np.floating], energy: NDArray[np.floating], signed: bool) -> NDArray[np.floating]:
-    """Energy that domain cells remove from range cells at the best factor allowed."""
-    found = np.abs(covariance) if signed else np.maximum(covariance, 0)
-    a = np.minimum(found / np.maximum(energy, _FLAT**2), MAX_A / A_UNIT)
-    return np.asarray(a * (2 * found - a * energy))
+    """Return the energy that domain cells remove from range cells at the best allowed factor."""
+    usable = np.abs(covariance) if signed else np.maximum(covariance, 0)
+    a = np.minimum(usable / np.maximum(energy, _FLAT**2), MAX_A / A_UNIT)
+    return np.asarray(a * (2 * usable - a * energy))
 
 
 def exact(ranges: Floats, domains: Floats, isometries: tuple[int, ...], signed: bool) -> tuple[Grid, Grid]:
-    """The best of all domain cells (N, S * S) and isometries for range cells (K, S * S), both without means.
+    """Find the best of all domain cells (N, S * S) and isometries for range cells (K, S * S), all without means.
 
-    Index of the domain cell and isometry, (K,) each: the maximum of `gains` over all of them.
+    Returns the index of the domain cell and the isometry, (K,) each, that maximise `gains`.
     """
     norms = np.sqrt(np.einsum("ns,ns->n", domains, domains))
     units = domains * (1 / np.maximum(norms, _FLAT) * (norms > _FLAT))[:, None]
     limits = np.tile((norms * (MAX_A / A_UNIT)).astype(np.float32), len(isometries))
-    # <r, turned d> = <r turned back, d>: the fewer are turned.
+    # <r, turned d> = <r turned back, d>; there are fewer range cells to turn than domain cells.
     back = _backwards(round(ranges.shape[1] ** 0.5))[list(isometries)]
-    found = np.zeros(len(ranges), np.int64)
+    best = np.zeros(len(ranges), np.int64)
     step = max(1, _PRODUCTS // limits.size)
     for first in range(0, len(ranges), step):
         turned = ranges[first : first + step, back]
         products = turned.reshape(-1, ranges.shape[1]) @ units.T
-        found[first : first + step] = _best(products.reshape(len(turned), -1), limits, signed)
-    turn, index = np.divmod(found, len(domains))
+        best[first : first + step] = _best(products.reshape(len(turned), -1), limits, signed)
+    turn, index = np.divmod(best, len(domains))
     return index, np.array(isometries)[turn]
 
 
 def _best(products: Floats, limits: Floats, signed: bool) -> Grid:
-    """Best column of <r, d'> (K, N); N norms of d, times 15/16, are the limits."""
+    """Return the best column (K,) of products <r, d'> (K, N); `limits` (N,) are 15/16 of the norms of d."""
     if signed:
         np.abs(products, out=products)
     index = products.argmax(1)
-    # Where the best factor is too large, others that are less alike may remove more.
+    # Where the best factor exceeds its limit, another domain cell with a smaller product may remove more.
     clipped = np.flatnonzero(products[np.arange(len(products)), index] > limits[index])
     if clipped.size:
         again = products[clipped]
@@ -154,13 +157,13 @@ def _orders(size: int) -> Grid:
 
 @lru_cache(maxsize=16)
 def _backwards(size: int) -> Grid:
-    """What undoes each isometry: int64 (8, S * S)."""
+    """Return the inverse of each isometry as an order of samples: int64 (8, S * S)."""
     return np.argsort(_orders(size), 1)
 
 
 @lru_cache(maxsize=16)
 def _frequencies(size: int) -> Floats:
-    """The lowest cosines of a cell but the mean, orthonormal: (features, S * S)."""
+    """Return the cosines of lowest frequency of a cell without the mean, orthonormal: (features, S * S)."""
     places = np.arange(size)
     rows = np.sqrt(2 / size) * np.cos(np.pi * places[:, None] * (2 * places + 1) / (2 * size))
     rows[0] /= np.sqrt(2)
@@ -170,9 +173,9 @@ def _frequencies(size: int) -> Floats:
 
 
 def nearest(ranges: Floats, domains: Floats, isometries: tuple[int, ...], signed: bool) -> tuple[Grid, Grid]:
-    """As `exact`, among those whose lowest frequencies, at unit norm, are nearest (Saupe 1995).
+    """Search as `exact` does, but only among domain cells with similar low frequencies (Saupe 1995).
 
-    MissingLibraryError without scipy.
+    The k-d tree compares the features at unit norm. Raises MissingLibraryError without scipy.
     """
     try:
         from scipy.spatial import cKDTree
@@ -190,13 +193,13 @@ def nearest(ranges: Floats, domains: Floats, isometries: tuple[int, ...], signed
     tree = cKDTree(features[useful] / norms[useful, None], balanced_tree=False, compact_nodes=False)
     near = min(_NEIGHBOURS, useful.size)
     for isometry in isometries:
-        mine = np.ascontiguousarray(ranges[:, _backwards(size)[isometry]])
-        wanted = mine @ atoms.T
+        turned_ranges = np.ascontiguousarray(ranges[:, _backwards(size)[isometry]])
+        wanted = turned_ranges @ atoms.T
         wanted = wanted / np.maximum(np.sqrt((wanted**2).sum(1)), 1e-9)[:, None]
         for sign in (1, -1) if signed else (1,):
             index = useful[tree.query(sign * wanted, near, eps=1.0)[1].reshape(count, near)]
             chosen = domains[index]
-            worth = gains(np.einsum("ks,kns->kn", mine, chosen), (chosen**2).sum(2), signed)
+            worth = gains(np.einsum("ks,kns->kn", turned_ranges, chosen), (chosen**2).sum(2), signed)
             which = worth.argmax(1)
             rows = np.arange(count)
             better = worth[rows, which] > gain
@@ -211,14 +214,14 @@ MATCHERS: dict[str, Matcher] = {"exact": exact, "nearest": nearest}
 def fit(
     plane: NDArray[np.float64], source: NDArray[np.float64], layout: Layout, size: int, place: Grid
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """<r, d> and <d, d> of every node of `plane` with its domain cell in `source`: (rows, columns) each."""
+    """Return <r, d> and <d, d> of all nodes of `plane` and domain cells in `source`: (rows, columns) each."""
     small = pooled(source)
     rows, columns = layout.shape(size)
     top = (layout.anchor(size, layout.groups(size)[0], 0)[:, None] + place[0]) * layout.partition.step
     left = (layout.anchor(size, layout.groups(size)[1], 1) + place[1]) * layout.partition.step
     covariance, energy = np.zeros((rows, columns)), np.zeros((rows, columns))
     ranges, order = blocks(plane, size), _orders(size)
-    # A row of nodes at a time: memory stays that of a strip.
+    # Strips of rows bound the memory.
     strip = max(1, 2**20 // (columns * size * size))
     for first in range(0, rows, strip):
         part = slice(first, first + strip)
