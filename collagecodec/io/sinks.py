@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from collagecodec.errors import LimitError, UnsupportedImageError
 from collagecodec.io.files import STANDARD, atomic, write_atomic
-from collagecodec.io.png import COMPRESSION, write_png
+from collagecodec.io.png import COMPRESSION, png_chunks
 
 LARGE = 50_000_000
 """Pictures of more pixels are written by libvips, except as PNG, PPM and NumPy files."""
@@ -91,21 +91,12 @@ def save_bands(
 
     def fill(stream: BinaryIO) -> None:
         if kind == "png":
-            write_png(
-                stream,
-                rows,
-                width=width,
-                height=height,
-                channels=channels,
-                metadata=metadata,
-                compression=compression,
-            )
+            for chunk in png_chunks(rows, shape, metadata or {}, compression):
+                stream.write(chunk)
         elif name:
             _fill_with_pillow(stream, rows, shape, metadata or {}, name)
         else:
-            stream.write(_plain_header(kind, shape))
-            for band in rows:
-                stream.write(np.ascontiguousarray(band).data)
+            _fill_plain(stream, rows, shape, kind)
 
     return write_atomic(path, fill, force=force)
 
@@ -139,6 +130,12 @@ def _checked(bands: Iterable[NDArray[np.uint8]], shape: Shape) -> Iterator[NDArr
             yield band
     if done != height:
         raise ValueError(f"the bands end after {done} of {height} rows")
+
+
+def _fill_plain(stream: BinaryIO, bands: Iterator[NDArray[np.uint8]], shape: Shape, kind: str) -> None:
+    stream.write(_plain_header(kind, shape))
+    for band in bands:
+        stream.write(np.ascontiguousarray(band).data)
 
 
 def _plain_header(kind: str, shape: Shape) -> bytes:

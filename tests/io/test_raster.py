@@ -1,7 +1,5 @@
 """Pictures in bands: every source gives the same rows, every sink the same picture, whole or not at all."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -253,48 +251,3 @@ def test_links_are_followed_and_rights_are_the_usual(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
     assert target.stat().st_mode == plain.stat().st_mode
-
-
-_STREAM = """
-import sys
-import numpy as np
-from collagecodec.io import open_source, save_bands
-
-def peak():
-    line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-source = open_source(sys.argv[1], large=10**6)
-source.rows(0, 1)
-size = {"width": 9, "height": 9, "channels": 3}
-save_bands(sys.argv[2] + ".warm", [np.zeros((9, 9, 3), np.uint8)], **size, format=sys.argv[3], large=0)
-before = peak()
-rows = (source.rows(y, min(y + 256, source.height)) for y in range(0, source.height, 256))
-size = {"width": source.width, "height": source.height, "channels": 3}
-save_bands(sys.argv[2], rows, **size, format=sys.argv[3], large=10**6)
-print(peak() - before)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads VmHWM")
-@pytest.mark.parametrize(("source", "target"), [("npy", "png"), ("npy", "tif"), ("png", "npy"), ("tif", "png")])
-def test_memory_follows_the_band(tmp_path: Path, source: str, target: str) -> None:
-    array = np.broadcast_to(picture(3, 1500, 50), (320, 50, 1500, 3)).reshape(16000, 1500, 3)
-    path = tmp_path / f"in.{source}"
-    save(path, array, large=10**6)
-    command = [sys.executable, "-c", _STREAM, str(path), str(tmp_path / "out"), target]
-    growth = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert growth < 40, "MiB, for a picture of 69"
-    written = tmp_path / "out"
-    np.testing.assert_array_equal(whole(open_source(written)), array)
-
-
-def test_small_pictures_do_without_libvips(tmp_path: Path) -> None:
-    save(tmp_path / "p.png", picture(3))
-    program = (
-        "import sys; from collagecodec.io import open_source, save_bands; s = open_source(sys.argv[1]);"
-        "save_bands(sys.argv[2], [s.rows(0, s.height)], width=s.width, height=s.height, channels=s.channels);"
-        "print([m for m in ('pyvips', 'torch', 'scipy') if m in sys.modules])"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "p.png"), str(tmp_path / "q.tif")]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
+from tiny_model import scene
 
+import collagecodec
 from collagecodec.sampling.threads import _Limits, ordered, single_threaded_libraries, thread_count, throttled
 
 CONTROLLER = ThreadpoolController().select(user_api="blas")
@@ -275,3 +277,19 @@ def test_a_bad_number_of_threads_is_an_error(text: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("COLLAGE_THREADS", text)
     with pytest.raises(ValueError, match="COLLAGE_THREADS must be an integer of at least 1"):
         thread_count()
+
+
+@pytest.mark.usefixtures("tiny_model")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pictures_that_are_decoded_in_turns_leave_no_limit(
+    threads: int, monkeypatch: pytest.MonkeyPatch, three_blas_threads: list[int]
+) -> None:
+    data = collagecodec.encode(scene(300, 200), model="tiny", effort=0)
+    monkeypatch.setenv("COLLAGE_THREADS", str(threads))
+    first, second = (iter(collagecodec.decode_bands(data, scale=2)) for _ in range(2))
+    next(first)
+    for _ in second:
+        if threads == 1:  # more threads work ahead while the loop body runs
+            assert blas_threads() == three_blas_threads
+    list(first)
+    assert blas_threads() == three_blas_threads

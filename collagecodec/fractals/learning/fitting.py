@@ -98,14 +98,7 @@ def fit(
     left, restarts = everyone, list[Restart]()
     for attempt in range(config.restarts + 1):
         run = _Run(pictures[left], replace(config, seed=config.seed + attempt))
-        for number in range(1, config.steps + 1):
-            run.step(number)
-            if on_step:
-                on_step(
-                    Step(number, config.steps, run.losses[:, number - 1].numpy(), left.numpy(), run.picture_maps)
-                )
-            if run.diverged_at.all():
-                break
+        run.descend(left.numpy(), on_step)
         result[left], losses[left], seeds[left] = run.parameters.detach(), run.losses, config.seed + attempt
         failed = run.diverged_at > 0
         last = attempt == config.restarts
@@ -138,6 +131,16 @@ class _Run:
         self._optimiser = torch.optim.Adam([self.parameters], config.learning_rate)
         self._indices: Tensor | None = None
 
+    def descend(self, indices: NDArray[np.int64], on_step: Callable[[Step], None] | None) -> None:
+        """Take all steps, or stop when every target has diverged; `indices` are those of the targets in `fit`."""
+        for number in range(1, self.config.steps + 1):
+            self.step(number)
+            if on_step:
+                losses = self.losses[:, number - 1].numpy()
+                on_step(Step(number, self.config.steps, losses, indices, self.picture_maps))
+            if self.diverged_at.all():
+                break
+
     def picture_maps(self) -> tuple[Floats, Floats]:
         A, b = to_picture(*(part.double() for part in self.form.maps(self.parameters.detach())))
         return A.numpy(), b.numpy()
@@ -150,7 +153,7 @@ class _Run:
         A, b = self.form.maps(self.parameters)
         losses = self._renderer.errors(A, b, self._drawn(A), self._targets, self.config.clamp).mean(1)
         (self.parameters.grad,) = torch.autograd.grad(losses.sum(), self.parameters)
-        self._descend(number)
+        self._update(number)
         after = self.parameters.detach()
         sound = torch.isfinite(losses.detach()) & (after.abs().amax((1, 2)) < EXPLODED)  # False for NaN too
         after[~(alive & sound)] = before[~(alive & sound)]
@@ -170,7 +173,7 @@ class _Run:
             noise = torch.randn(config.maps, self.form.linear, generator=self.generator) * config.noise
             self.parameters.detach()[..., : self.form.linear] += noise
 
-    def _descend(self, number: int) -> None:
+    def _update(self, number: int) -> None:
         """Take a step of Adam along the gradient, clipped for every target."""
         config, gradient = self.config, self.parameters.grad
         assert gradient is not None
