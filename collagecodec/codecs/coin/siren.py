@@ -102,7 +102,7 @@ class Siren:
         return np.clip((sums * 255 + (1 << 29)) >> 30, 0, 255).astype(np.uint8)
 
     def render(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the picture at the coordinates `rows` (H,) and `columns` (W,) in 2^-20: uint8 (H, W, outputs)."""
+        """Return the picture at the coordinates `rows` (H,), `columns` (W,) in 2^-20: uint8 (H, W, outputs)."""
         height, width = len(rows), len(columns)
         pixels = np.empty((height * width, len(self._layers[-1])), np.uint8)
 
