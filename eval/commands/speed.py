@@ -6,10 +6,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -20,6 +18,7 @@ import collagecodec
 from eval.harness import facts
 from eval.harness.datasets import centre
 from eval.harness.store import write_json
+from eval.harness.timing import median_seconds
 
 Pixels = NDArray[np.uint8]
 LARGE_SIDE = 20_000
@@ -64,14 +63,10 @@ def speed(image: Path, repeats: int, large: bool, out: Path) -> None:
     write_json(out / "speed.json", {"command": " ".join(sys.argv[1:]), "machine": facts.machine(), "rows": rows})
 
 
-def _median(function: Callable[[], Any], repeats: int) -> float:
+def _median(function: Callable[[], object], repeats: int) -> float:
+    """Return the median time of `repeats` runs after a warm-up run."""
     function()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    return median_seconds(function, repeats)
 
 
 def _in_process(pixels: Pixels, repeats: int) -> dict[str, float]:

@@ -108,12 +108,13 @@ def _time(timed: TimingTask) -> Timing:
         megapixels=image.shape[0] * image.shape[1] / 1e6,
         bpp=bits_per_pixel(data, image),
         load_s=load,
-        encode_s=_median(lambda: codec.encode(image), timed.repeats),
-        decode_s=_median(lambda: codec.decode(data), timed.repeats),
+        encode_s=median_seconds(lambda: codec.encode(image), timed.repeats),
+        decode_s=median_seconds(lambda: codec.decode(data), timed.repeats),
     )
 
 
-def _median(work: Callable[[], object], repeats: int) -> float:
+def median_seconds(work: Callable[[], object], repeats: int) -> float:
+    """Return the median wall-clock time of `repeats` runs."""
     seconds = []
     for _ in range(repeats):
         gc.collect()

@@ -1,6 +1,6 @@
 """Pictures to measure on, made here so that no data set is needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,20 @@ from scenes import scene
 
 from eval.cli import main
 from eval.harness.datasets import Picture, open_set
+
+RESULTS = Path(__file__).parents[2] / "eval" / "results"
+
+
+@pytest.fixture(autouse=True)
+def _committed_results_stay_unchanged() -> Iterator[None]:
+    """Fail a test that writes into the results of the checkout."""
+    before = _state()
+    yield
+    assert _state() == before
+
+
+def _state() -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in RESULTS.rglob("*")}
 
 
 @pytest.fixture(scope="session")

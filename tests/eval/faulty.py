@@ -11,7 +11,7 @@ from PIL import Image
 
 from collagecodec.codecs.base import ArrayCodec
 from collagecodec.sampling.request import Image8
-from eval.harness.sweep import Sweep
+from eval.sweep import Sweep
 
 TRIGGER = (1, 2, 3)
 

@@ -47,7 +47,7 @@ def _against_pillow(picture: Picture, label: str, value: float, format: str, opt
     psnr = 20 * np.log10(255) - 10 * np.log10(np.square(decoded - original).mean())
     assert row.error == ""
     assert row.bytes == len(stream.getvalue())
-    assert abs(row.psnr - psnr) < 0.05
+    assert row.psnr == pytest.approx(psnr, abs=1e-9)
 
 
 @pytest.mark.parametrize(("label", "value", "format", "options"), DIRECT)
@@ -75,7 +75,7 @@ def test_a_picture_comes_back_in_its_size_and_the_file_is_reproducible(label: st
     decoded = codec.decode(data)
     assert decoded.shape == image.shape
     assert decoded.dtype == np.uint8
-    assert np.abs(decoded.astype(float) - image).mean() < 25
+    assert np.abs(decoded.astype(float) - image).mean() < 6  # the finest setting; JPEG 2000 at 1.6 bpp has 5.3
     assert codec.encode(image) == data
 
 

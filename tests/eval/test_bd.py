@@ -42,6 +42,38 @@ def test_a_curve_that_stops_inside_the_window() -> None:
     assert inside.metric.tolist() == [30, 33, 36]
 
 
+def test_a_curve_is_cut_at_the_ends_of_the_window() -> None:
+    cut = bd.curve(RATES, 30 + 6 * np.log2(RATES))
+    assert (cut.rate[0], cut.rate[-1]) == (0.1, 1.0)
+    assert cut.rate[1:-1].tolist() == [rate for rate in RATES if 0.1 < rate < 1]
+    assert cut.metric == pytest.approx(30 + 6 * np.log2(cut.rate))
+
+
+def test_points_at_the_ends_of_the_window_stay_and_are_not_doubled() -> None:
+    cut = bd.curve([0.05, 0.1, 0.5, 1.0, 2.0], [1, 2, 3, 4, 5])
+    assert cut.rate.tolist() == [0.1, 0.5, 1.0]
+    assert cut.metric == pytest.approx([2, 3, 4])
+
+
+def test_a_curve_that_only_touches_the_window_is_empty() -> None:
+    assert len(bd.curve([1.0, 2.0], [30, 33])) == 0
+    assert len(bd.curve([0.05, 0.1], [30, 33])) == 0
+    assert len(bd.curve([0.05, 0.1 + 1e-9], [30, 33])) == 2
+
+
+def test_curves_that_only_touch_cannot_be_compared() -> None:
+    low = bd.curve([0.2, 0.4, 0.8], [30, 33, 36])
+    assert bd.difference(low, bd.curve([0.2, 0.4, 0.8], [36, 38, 40])) is None
+    assert bd.difference(low, bd.curve([0.8, 0.9, 1.0], [30, 33, 36])) is None
+    assert bd.difference(low, bd.curve([0.2, 0.4, 0.8], [35.9, 38, 40])) is not None
+
+
+def test_points_of_equal_rate_or_equal_metric_keep_the_better_one() -> None:
+    clean = bd.curve([0.2, 0.2, 0.4, 0.5, -1, 0], [30, 31, 31, 32, 1, 2], window=None)
+    assert clean.rate.tolist() == [0.2, 0.5]
+    assert clean.metric.tolist() == [31, 32]
+
+
 def test_points_that_others_beat_are_dropped() -> None:
     clean = bd.curve([0.2, 0.4, 0.5, 0.8, 0.4, np.nan], [30, 33, 32, 36, 31, 40], window=None)
     assert clean.rate.tolist() == [0.2, 0.4, 0.8]
@@ -58,9 +90,9 @@ def test_curves_that_cannot_be_compared(other: tuple[list[float], list[float]]) 
 
 def test_value_at() -> None:
     through = bd.curve(RATES, 30 + 6 * np.log2(RATES), window=None)
-    values = bd.value_at(through, np.array([0.25, 5.0, 0.01]))
-    assert values[0] == pytest.approx(18)
-    assert np.isnan(values[1:]).all()
+    values = bd.value_at(through, np.array([0.25, RATES[0], RATES[-1], 2.001, 0.0499]))
+    assert values[:3] == pytest.approx([18, 30 + 6 * math.log2(0.05), 36])
+    assert np.isnan(values[3:]).all()
     assert bd.value_at(bd.curve([0.13], [1]), np.array([0.13])).shape == (1,)
 
 

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 from scenes import scene
 
-from eval.harness.datasets import DataError, default_root, open_set
+from eval.harness.datasets import DataError, centre, default_root, open_set
 
 
 def test_a_folder(folder: Path) -> None:
@@ -70,6 +71,16 @@ def test_a_named_set_is_cropped_around_the_centre(tmp_path: Path, monkeypatch: p
     assert (found.pictures[0].width, found.pictures[0].height) == (1200, 1200)
     assert np.array_equal(found.pictures[0].load(), large[25:1225, 50:1250])
     assert open_set("dota-val-full", tmp_path).pictures[0].width == 1300
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "expected"),
+    [((5, 8), 3, (1, 2, 3, 3)), ((6, 3), 4, (1, 0, 4, 3)), ((4, 4), 4, (0, 0, 4, 4)), ((2, 3), 9, (0, 0, 2, 3))],
+)
+def test_the_centre_of_a_picture(shape: tuple[int, int], side: int, expected: tuple[int, int, int, int]) -> None:
+    image = np.arange(math.prod(shape) * 3, dtype=np.uint8).reshape(*shape, 3)
+    top, left, height, width = expected
+    assert np.array_equal(centre(image, side), image[top : top + height, left : left + width])
 
 
 def test_other_modes_become_rgb(tmp_path: Path) -> None:

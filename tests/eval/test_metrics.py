@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -87,9 +88,13 @@ def test_small_pictures_have_no_ms_ssim() -> None:
     assert math.isnan(metrics.compare(small[:8], NOISY[:8, :40]).ssim)
 
 
-def test_the_smallest_picture_with_ms_ssim() -> None:
-    side = 176
-    assert 0 < metrics.ms_ssim(ORIGINAL[:side, :side], NOISY[:side, :side]) < 1
+@pytest.mark.parametrize(("metric", "side"), [(metrics.ssim, 11), (metrics.ms_ssim, 176)])
+def test_the_smallest_picture_with_a_metric(
+    metric: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float], side: int
+) -> None:
+    assert 0 < metric(ORIGINAL[:side, :side], NOISY[:side, :side]) < 1
+    assert math.isnan(metric(ORIGINAL[: side - 1, :side], NOISY[: side - 1, :side]))
+    assert math.isnan(metric(ORIGINAL[:side, : side - 1], NOISY[:side, : side - 1]))
 
 
 @pytest.mark.parametrize("decoded", [NOISY[:-1], NOISY[:, :, 0], NOISY.astype(np.uint16)])
@@ -100,4 +105,27 @@ def test_another_size_or_type_is_refused(decoded: NDArray[np.uint8]) -> None:
 
 def test_decibels() -> None:
     assert metrics.decibels(0.99) == pytest.approx(20)
+    assert metrics.decibels(0.0) == 0
     assert metrics.decibels(1.0) == math.inf
+    assert metrics.decibels(1.0000001) == math.inf
+
+
+def test_psnr_of_known_errors() -> None:
+    assert metrics.psnr(1.0) == pytest.approx(48.130803609, abs=1e-9)
+    assert metrics.psnr(255.0**2) == 0
+    assert metrics.psnr(0.0) == math.inf
+    assert metrics.psnr(1e-300) == pytest.approx(3048.130803609)
+
+
+def test_bits_per_pixel() -> None:
+    assert metrics.bits_per_pixel(bytes(100), np.zeros((20, 10, 3), np.uint8)) == 4
+
+
+def test_the_whole_range_of_differences_is_counted() -> None:
+    black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
+    for pair in ((black, white), (white, black)):
+        quality = metrics.compare(*pair, structural=False)
+        assert (quality.mse, quality.psnr) == (255**2, 0)
+        assert quality.psnr_y == pytest.approx(0, abs=1e-12)
+        assert math.isnan(quality.ssim)
+        assert math.isnan(quality.ms_ssim)
