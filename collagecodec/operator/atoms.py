@@ -1,4 +1,4 @@
-"""Auxiliary domains: cells U_v that the picture does not contain, on the grid of any scale."""
+"""Auxiliary domains: cells U_v that do not come from the picture, on the grid of any scale."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from collagecodec.operator.geometry import Floats
 
 Auxiliary = Callable[[int], Floats]
-"""Gives the atoms on cells of so many samples a side: (V, 1 or C, n, n), shared by all cells, or
-(B or 1, 1 or C, K, V, n, n), one set for every range cell."""
+"""Returns the atoms for cells of n x n samples: (V, 1 or C, n, n), shared by all cells, or
+(B or 1, 1 or C, K, V, n, n), a set for every range cell."""
 
 
 def reduction(n: int, cell: int) -> NDArray[np.int64]:
-    """Area weights that reduce `cell` samples to n <= cell, shape (n, cell); every row sums to `cell`."""
+    """Return area weights that reduce `cell` samples to n <= cell, shape (n, cell); every row sums to `cell`."""
     edges = np.arange(n + 1) * cell
     samples = np.arange(cell) * n
     upper = np.minimum(edges[1:, None], samples[None] + n)
@@ -24,7 +24,7 @@ def reduction(n: int, cell: int) -> NDArray[np.int64]:
 
 
 def area_matrix(samples: int, size: int) -> NDArray[np.float64]:
-    """Means over equal intervals, (size, samples), for size <= samples; rows add up to 1."""
+    """Return a matrix (size, samples), size <= samples, of means over equal intervals; rows sum to 1."""
     edges = np.arange(size + 1) * samples / size
     low, high = edges[:-1, None], edges[1:, None]
     grid = np.arange(samples)
@@ -33,9 +33,9 @@ def area_matrix(samples: int, size: int) -> NDArray[np.float64]:
 
 
 def cubic_matrix(samples: int, size: int) -> NDArray[np.float64]:
-    """Cubic convolution (Keys 1981, a = -1/2) to `size` >= samples places: (size, samples); rows add up to 1.
+    """Return a matrix (size, samples), size >= samples, of cubic convolution (Keys 1981, a = -1/2).
 
-    Samples stand for the middles of equal intervals; beyond the ends the last one is repeated.
+    Rows sum to 1. Samples lie at the middles of equal intervals; the first and the last are repeated outwards.
     """
     place = (np.arange(size) + 0.5) * samples / size - 0.5
     first = np.floor(place).astype(np.int64)
@@ -50,13 +50,13 @@ def cubic_matrix(samples: int, size: int) -> NDArray[np.float64]:
 
 
 def resample_matrix(samples: int, size: int) -> NDArray[np.float64]:
-    """Means for a coarser grid, cubic convolution for a finer one: (size, samples)."""
+    """Return a matrix (size, samples): means for a coarser grid, cubic convolution for a finer grid."""
     return area_matrix(samples, size) if size <= samples else cubic_matrix(samples, size)
 
 
 @dataclass(frozen=True, eq=False)
 class AtomTable:
-    """A table of atoms (..., n, n) that is resampled to other sizes; a function of the size (`Auxiliary`)."""
+    """A table of atoms (..., n, n) as a function of the size (`Auxiliary`), which resamples to other sizes."""
 
     atoms: Floats
 
@@ -67,7 +67,7 @@ class AtomTable:
             )
 
     def __call__(self, size: int) -> Floats:
-        """Atoms on size x size samples: (..., size, size)."""
+        """Return the atoms on size x size samples: (..., size, size)."""
         samples = self.atoms.shape[-1]
         if size == samples:
             return self.atoms
@@ -76,5 +76,5 @@ class AtomTable:
 
 
 def no_atoms(size: int) -> Floats:
-    """No auxiliary domains."""
+    """Return an empty set of atoms, (0, 1, size, size)."""
     return np.zeros((0, 1, size, size))

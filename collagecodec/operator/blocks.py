@@ -1,4 +1,4 @@
-"""Pictures as grids of independent square blocks: cut, put together, and which blocks a region needs."""
+"""Pictures as grids of independent square blocks: splitting, joining, and the blocks of a region."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Sample = TypeVar("Sample", bound=np.generic)
 
 @dataclass(frozen=True)
 class BlockGrid:
-    """A picture of height x width samples under square blocks of `size` samples; the last overhang."""
+    """A picture of height x width samples in blocks of size x size samples; the last blocks may overhang."""
 
     height: int
     width: int
@@ -21,7 +21,7 @@ class BlockGrid:
 
     def __post_init__(self) -> None:
         if min(self.height, self.width, self.size) < 1:
-            raise ValueError(f"there are no blocks of {self.size} in {self.height}x{self.width} samples")
+            raise ValueError(f"{self.height}x{self.width} samples cannot have blocks of {self.size}")
 
     @property
     def rows(self) -> int:
@@ -39,7 +39,7 @@ class BlockGrid:
         return self.rows * self.columns
 
     def split(self, picture: NDArray[Sample]) -> NDArray[Sample]:
-        """Blocks (count, C, size, size) of a picture (H, W, C); overhanging samples repeat the edge."""
+        """Return the blocks (count, C, size, size) of a picture (H, W, C); overhanging parts repeat the edge."""
         if picture.ndim != 3 or picture.shape[:2] != (self.height, self.width):
             raise ValueError(f"a picture of {self.height}x{self.width} was expected, not {picture.shape}")
         below, right = self.rows * self.size - self.height, self.columns * self.size - self.width
@@ -49,7 +49,7 @@ class BlockGrid:
         return np.ascontiguousarray(blocks.reshape(self.count, picture.shape[2], self.size, self.size))
 
     def join(self, blocks: NDArray[Sample]) -> NDArray[Sample]:
-        """Undo `split`: (count, C, size, size) to (H, W, C), what overhangs cut off."""
+        """Undo `split`: turn blocks (count, C, size, size) into a picture (H, W, C) without the overhang."""
         if blocks.shape[0] != self.count or blocks.shape[2:] != (self.size, self.size):
             raise ValueError(f"{self.count} blocks of {self.size} were expected, not {blocks.shape}")
         channels = blocks.shape[1]
@@ -58,7 +58,7 @@ class BlockGrid:
         return np.ascontiguousarray(picture[: self.height, : self.width])
 
     def cover(self, region: tuple[int, int, int, int]) -> tuple[slice, slice]:
-        """Rows and columns of the blocks that (x, y, width, height) touches.
+        """Return the rows and columns of the blocks that a region (x, y, width, height) touches.
 
         Raises ValueError if the region leaves the picture.
         """
@@ -71,7 +71,7 @@ class BlockGrid:
         )
 
     def take(self, values: NDArray[Any], region: tuple[int, int, int, int]) -> NDArray[Any]:
-        """The entries of (count, ...) that belong to the blocks of `cover(region)`, row by row."""
+        """Return the entries of `values` (count, ...) for the blocks of `cover(region)`, row by row."""
         down, across = self.cover(region)
         grid = values.reshape(self.rows, self.columns, *values.shape[1:])[down, across]
         return grid.reshape(-1, *values.shape[1:])

@@ -1,4 +1,4 @@
-"""The code of a collage: the numbers that, with a dictionary, are the picture."""
+"""The code of a collage: the coefficients that, with a dictionary, determine the picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collagecodec.operator.geometry import Floats, Indices
 
 @dataclass(frozen=True, eq=False)
 class Code:
-    """Coefficients of B blocks of K range cells, with M domain terms and V auxiliary terms a cell.
+    """The coefficients of B blocks with K range cells; a cell has M domain terms and V auxiliary terms.
 
     domain     c = gamma * a of the domain terms: (B, 1 or C, K, M)
     auxiliary  c = gamma * a of the auxiliary domains: (B, 1 or C, K, V)
@@ -21,8 +21,7 @@ class Code:
                terms are all candidates in order
 
     Only the products c and b can be observed in a picture (Poli et al. 2022, Def. 1). `a` and `gamma` are the
-    canonical factors. Raises ValueError where the map would not be contractive (see `lipschitz`) or shapes
-    do not fit.
+    canonical factors. Raises ValueError if the map is not contractive (see `lipschitz`) or shapes do not match.
     """
 
     domain: Floats
@@ -41,15 +40,15 @@ class Code:
             ):
                 raise ValueError(f"indices of {self.index.shape} for domain terms of {self.domain.shape}")
             if not np.issubdtype(self.index.dtype, np.integer) or (self.index < 0).any():
-                raise ValueError("indices of candidates are whole numbers from 0")
+                raise ValueError("indices of candidates must be non-negative integers")
         if not all(np.isfinite(part).all() for part in parts):
-            raise ValueError("a code has finite coefficients only")
+            raise ValueError("the coefficients of a code must be finite")
         if (factor := self.lipschitz()) >= 1:
-            raise ValueError(f"the map contracts by {factor:.6g}; it must be below 1 to have one fixed point")
+            raise ValueError(f"the map contracts by {factor:.6g}; it must be below 1 for a unique fixed point")
 
     @classmethod
     def without_domains(cls, auxiliary: Floats, offset: Floats | None = None) -> Code:
-        """A code of auxiliary terms (B, 1 or C, K, V) only, such as those of a transform; b is 0 if None."""
+        """Return a code with auxiliary terms (B, 1 or C, K, V) only, as of a transform; b is 0 if None."""
         zero = np.zeros_like(auxiliary[..., 0]) if offset is None else offset
         return cls(domain=auxiliary[..., :0], auxiliary=auxiliary, offset=zero)
 
@@ -57,18 +56,18 @@ class Code:
     def from_factors(
         cls, a: Floats, b: Floats, gamma: Floats, *, auxiliary: int = 0, index: Indices | None = None
     ) -> Code:
-        """The code of the paper's a, b and gamma: (B, 1 or C, K, M + V), the last `auxiliary` being the V.
+        """Return the code of the paper's a, b and gamma, (B, 1 or C, K, M + V) with V = `auxiliary`.
 
-        `b` is one number a cell, (B, 1 or C, K), or one a term like `a`; of the latter only sum(gamma b)
-        can be observed and is kept. Raises ValueError where |a| >= 1 on a domain term that has weight, or
-        where gamma is not on the simplex (to 1e-6).
+        `b` has a number for each cell, (B, 1 or C, K), or for each term like `a`; in the second case the code
+        keeps sum(gamma b) only, since no more can be observed. Raises ValueError if |a| >= 1 on a domain term
+        with positive weight, or if gamma is not on the simplex (to 1e-6).
         """
         total = gamma.sum(-1)
         if (gamma < 0).any() or (gamma.shape[-1] and np.abs(total - 1).max() > 1e-6):
             raise ValueError("gamma must be non-negative and add up to 1 over the terms of each cell")
         terms = gamma.shape[-1] - auxiliary
         if terms < 0:
-            raise ValueError(f"{auxiliary} auxiliary terms among {gamma.shape[-1]}")
+            raise ValueError(f"{auxiliary} auxiliary terms were given among {gamma.shape[-1]} terms")
         if ((np.abs(a) >= 1) & (gamma > 0))[..., :terms].any():
             raise ValueError("|a| must be below 1 on domain terms: the map would not be contractive")
         product = gamma * a
@@ -76,10 +75,10 @@ class Code:
         return cls(domain=product[..., :terms], auxiliary=product[..., terms:], offset=offset, index=index)
 
     def lipschitz(self) -> float:
-        """Contraction factor of the map in the maximum norm: the largest sum over the domain terms of |c|.
+        """Return the contraction factor of the map in the maximum norm: the largest sum of |c| of domain terms.
 
-        Exact for boxes that have a domain cell for every sign, an upper bound otherwise. Auxiliary terms
-        and b do not depend on the picture and do not count.
+        It is exact for boxes with a domain cell for every sign, and an upper bound otherwise. Auxiliary terms
+        and b do not depend on the picture and have no influence.
         """
         return float(np.abs(self.domain).sum(-1).max(initial=0.0))
 
@@ -94,8 +93,8 @@ class Code:
     def a(self) -> Floats:
         """Canonical a of every term: sum|c| of its range cell, with the sign of c; shape of `terms`.
 
-        Where auxiliary terms are large this exceeds 1 although the map contracts: what counts is
-        the part of it that `gamma` gives to domain terms (`lipschitz`).
+        With large auxiliary terms it exceeds 1 although the map contracts: contraction depends only on the
+        share that `gamma` gives to domain terms (`lipschitz`).
         """
         products = self.terms
         signs = np.where(products < 0, -1.0, 1.0)
@@ -121,12 +120,12 @@ class Code:
 
     @property
     def channels(self) -> int:
-        """Channels that the coefficients tell apart; 1 where all channels share them."""
+        """Number of channels with coefficients of their own; 1 if all channels share them."""
         index = 1 if self.index is None else self.index.shape[1]
         return int(max(self.domain.shape[1], self.auxiliary.shape[1], self.offset.shape[1], index))
 
     def take(self, blocks: ArrayLike) -> Code:
-        """The code of some blocks: what indexes the first axis, such as an array of numbers or a mask."""
+        """Return the code of some blocks, given by an array of indices or a mask."""
         chosen = np.asarray(blocks)
         index = None if self.index is None else self.index[chosen]
         return replace(

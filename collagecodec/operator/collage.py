@@ -1,4 +1,4 @@
-"""A collage: an operator with a code, which together have one picture as their fixed point."""
+"""A collage: an operator and a code, whose map has a picture as its fixed point."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ class Collage:
     """A contractive map: `fixed_point.iterate(operator, code, n)` gives the samples (blocks, channels, H, W)."""
 
     planes: str
-    """What the channels of the operator are, such as "Y" or "RGB"."""
+    """Names of the channels of the operator, such as "Y" or "RGB"."""
     operator: Operator
     code: Code

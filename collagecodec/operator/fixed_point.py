@@ -13,7 +13,7 @@ from collagecodec.operator.operator import Operator
 
 MAX_ITERATIONS = 1000
 CLOSED_FORM_SAMPLES = 4096
-"""Blocks of more samples than this are refused by `closed_form`: its memory is their square."""
+"""Limit of the samples of a block in `closed_form`, whose memory grows with their square."""
 
 
 def iterate(
@@ -25,8 +25,8 @@ def iterate(
 ) -> Floats:
     """Apply the map `iterations` times: samples (B, C, H, W).
 
-    `start` is 0 if not given; `rounding` is applied after every application, which makes the result exact
-    where the operands are dyadic. Without domain terms one application is all there is.
+    `start` is 0 if not given. `rounding` follows every application and makes the result exact if the operands
+    are dyadic. Without domain terms the map is constant and applied once.
     """
     if iterations < 1:
         raise ValueError(f"the map is applied at least once, not {iterations} times")
@@ -39,10 +39,10 @@ def iterate(
 
 
 def solve(operator: Operator, code: Code, tolerance: float, start: Floats | None = None) -> Floats:
-    """Iterate until the fixed point is certainly within `tolerance` of every sample: (B, C, H, W).
+    """Iterate until every sample is within `tolerance` of the fixed point: samples (B, C, H, W).
 
-    By Banach's fixed-point theorem |z' - z*| <= L / (1 - L) |z' - z|. Raises ValueError where that would take
-    more than `MAX_ITERATIONS`, for a tolerance below the precision of the numbers or a factor L near 1.
+    By Banach's fixed-point theorem |z' - z*| <= L / (1 - L) |z' - z|. Raises ValueError after `MAX_ITERATIONS`,
+    which happens if the tolerance is below the precision of the numbers or L is near 1.
     """
     factor = code.lipschitz()
     constant = operator.offset(code)
@@ -57,16 +57,16 @@ def solve(operator: Operator, code: Code, tolerance: float, start: Floats | None
 
 
 def iterations_for(factor: float, span: float, error: float) -> int:
-    """Iterations after which the error is at most `error`, from a start that is off by at most `span`."""
+    """Return the iterations that reduce an initial error of at most `span` to at most `error`."""
     if not 0 <= factor < 1 or span < 0 or error <= 0:
-        raise ValueError("a factor in [0, 1), a span from 0 and a positive error are needed")
+        raise ValueError("the factor must be in [0, 1), the span at least 0 and the error positive")
     if factor == 0 or span <= error:
         return 1
     return max(1, math.ceil(math.log(error / span) / math.log(factor)))
 
 
 def closed_form(operator: Operator, code: Code) -> Floats:
-    """(I - A)^-1 b, every block and channel by itself: samples (B, C, H, W). For small blocks: an oracle.
+    """Return (I - A)^-1 b for every block and channel, samples (B, C, H, W): an oracle for small blocks.
 
     Raises ValueError for blocks of more than `CLOSED_FORM_SAMPLES` samples.
     """
@@ -85,9 +85,9 @@ def closed_form(operator: Operator, code: Code) -> Floats:
 
 
 def collage_bound(operator: Operator, code: Code, picture: Floats) -> float:
-    """How far the fixed point can be from (B, C, H, W) samples, at most, without computing it: maximum norm.
+    """Return an upper bound of the distance from samples (B, C, H, W) to the fixed point, in the maximum norm.
 
-    The collage theorem (Barnsley 1986): |x - x*| <= |x - F(x)| / (1 - L).
+    The collage theorem (Barnsley 1986) gives it without the fixed point: |x - x*| <= |x - F(x)| / (1 - L).
     """
     distance = float(np.abs(picture - operator(code, picture)).max(initial=0.0))
     return distance / (1 - code.lipschitz())

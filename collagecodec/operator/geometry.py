@@ -1,7 +1,7 @@
-"""Where the range cells and the domain cells of a collage lie, at any natural scale; the eight isometries.
+"""The positions of range cells and domain cells of a collage at any natural scale, and the eight isometries.
 
-Shared by the operator (`collagecodec.operator.operator`) and its torch twin, so that both read and write the
-same samples.
+The operator (`collagecodec.operator.operator`) and its torch twin share this module, so that both read and write
+the same samples.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.int64]
 
 ISOMETRIES = 8
-"""Number e in 0..7: rotated by e % 4 quarter turns counterclockwise, then flipped upside down if e >= 4."""
+"""Isometry e in 0..7 rotates by e % 4 quarter turns counterclockwise, then flips upside down if e >= 4."""
 IDENTITY = (0,)
 ALL_ISOMETRIES = tuple(range(ISOMETRIES))
 
 
 def isometry_order(size: int) -> Indices:
-    """Which sample of a flat square cell stands at each place after each isometry: int64 (8, size * size)."""
+    """Return for each isometry the order of samples of a flattened square cell: int64 (8, size * size)."""
     cell = np.arange(size * size, dtype=np.int64).reshape(size, size)
     turned = [np.rot90(cell, e % 4) for e in range(ISOMETRIES)]
     return np.stack([(t if e < 4 else t[::-1]).ravel() for e, t in enumerate(turned)])
 
 
 def apply_isometry(cells: Floats, isometry: int) -> Floats:
-    """Square cells (..., n, n) after isometry 0..7, same shape; ValueError for another number."""
+    """Apply an isometry 0..7 to square cells (..., n, n); ValueError for another number."""
     if not 0 <= isometry < ISOMETRIES:
         raise ValueError(f"isometries are numbered 0..7, not {isometry}")
     size = cells.shape[-1]
@@ -40,9 +40,9 @@ def apply_isometry(cells: Floats, isometry: int) -> Floats:
 
 
 def domain_grid(height: int, width: int, size: int, step: int) -> Indices:
-    """Corners (y, x) of all cells of `size` samples a side at every `step`, row by row: int64 (N, 2)."""
+    """Return the corners (y, x) of all cells of size x size samples at every `step`, row by row: int64 (N, 2)."""
     if size > min(height, width) or size < 1 or step < 1:
-        raise ValueError(f"no domain cells of {size}, stepping by {step}, lie in {height}x{width} samples")
+        raise ValueError(f"{height}x{width} samples hold no domain cells of {size} with a step of {step}")
     rows = np.arange(0, height - size + 1, step)
     columns = np.arange(0, width - size + 1, step)
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2).astype(np.int64)
@@ -50,19 +50,19 @@ def domain_grid(height: int, width: int, size: int, step: int) -> Indices:
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Partition of one block of height x width samples into range cells, and its domain cells.
+    """The partition of a block of height x width samples into range cells, and its domain cells.
 
     height, width   samples, multiples of `cell`
     cell            stride n of the range cells
     lapped          False: cells are n x n boxes. True: cells are 2n x 2n and overlap; cell k of a row covers
-                    the n-sample boxes k - 1 and k, a row of B boxes has B + 1 cells, and what lies outside
-                    the block is dropped
+                    the n-sample boxes k - 1 and k, a row of B boxes has B + 1 cells, and samples outside the
+                    block are dropped
     corners         (y, x) of each domain cell, int64 (N, 2); none by default
-    pool            side of a domain cell over side of a range cell: whole, at least 1
-    isometries      which of the eight isometries of a domain cell may be used
+    pool            ratio of the sides of domain cells and range cells: an integer of at least 1
+    isometries      the isometries of domain cells that may be used
 
-    Candidate e * N + n is domain cell n, pooled, after isometry `isometries[e]`.
-    Raises ValueError where the parts do not fit together.
+    Candidate e * N + n is domain cell n, pooled, after isometry `isometries[e]`. Raises ValueError if the values
+    contradict each other.
     """
 
     height: int
@@ -75,7 +75,7 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if self.cell < 1 or min(self.height, self.width) < 1 or self.height % self.cell or self.width % self.cell:
-            raise ValueError(f"{self.height}x{self.width} samples are no whole number of cells of {self.cell}")
+            raise ValueError(f"{self.height}x{self.width} samples are not a multiple of cells of {self.cell}")
         if self.pool < 1 or not self.isometries or not set(self.isometries) <= set(ALL_ISOMETRIES):
             raise ValueError("the pooling factor is at least 1 and isometries are numbered 0..7")
         found = np.zeros((0, 2), np.int64) if self.corners is None else np.asarray(self.corners, np.int64)
@@ -123,7 +123,7 @@ class Geometry:
 
     @property
     def unit(self) -> int:
-        """Natural scales are the multiples of 1 / unit: there every cell lies on whole samples."""
+        """Natural scales are the multiples of 1 / unit, at which all cells begin and end between samples."""
         return math.gcd(self.cell, *map(int, self._corners.ravel()))
 
     @property
@@ -132,13 +132,13 @@ class Geometry:
         return self.corners
 
     def natural_scale(self, scale: float | Fraction) -> Fraction:
-        """The smallest natural scale that is not below `scale`; ValueError unless `scale` is positive."""
+        """Return the smallest natural scale of at least `scale`; ValueError unless `scale` is positive."""
         if not 0 < scale < math.inf:
-            raise ValueError(f"a scale is positive and finite, not {scale}")
+            raise ValueError(f"a scale must be positive and finite, not {scale}")
         return Fraction(math.ceil(Fraction(scale) * self.unit), self.unit)
 
     def scaled(self, scale: float | Fraction) -> Geometry:
-        """The same partition with every length times `scale`; ValueError unless the scale is natural."""
+        """Return the partition with all lengths multiplied by `scale`; ValueError unless the scale is natural."""
         factor = self.natural_scale(scale)
         if factor != Fraction(scale):
             raise ValueError(f"scale {scale} is not natural: the multiples of 1/{self.unit} are")
@@ -148,14 +148,14 @@ class Geometry:
 
     @property
     def stride(self) -> int:
-        """Windows that are pooled begin at multiples of this: of `pool` where the corners allow it."""
+        """Pooled windows begin at multiples of the stride, which is `pool` if the corners allow it."""
         return math.gcd(self.pool, *map(int, self._corners.ravel()))
 
     @cached_property
     def gather(self) -> Indices:
-        """Where candidates find their samples: int64 (candidates, support * support).
+        """Flat indices of the samples of each candidate: int64 (candidates, support * support).
 
-        Flat places among the means over `pool` x `pool` windows that begin at multiples of `stride`.
+        They index the means over `pool` x `pool` windows that begin at multiples of `stride`.
         """
         across = (self.width - self.pool) // self.stride + 1
         inner = np.arange(self.support, dtype=np.int64) * (self.pool // self.stride)
@@ -167,14 +167,14 @@ class Geometry:
 
     @cached_property
     def window(self) -> NDArray[np.float64]:
-        """Weight of domain terms and of b inside a range cell: (support, support), adding up to 1 over cells.
+        """Weight of domain terms and of b inside a range cell, (support, support); overlapping weights sum to 1.
 
-        Ones for boxes; for lapped cells sin^2 along both axes, so that overlapping contributions are averages
-        and the map contracts by the same factor as one of boxes.
+        Boxes have weights of 1. Lapped cells have sin^2 along both axes: overlapping contributions are averaged,
+        and the map contracts by the same factor as a map of boxes.
         """
         if not self.lapped:
             return np.ones((self.support, self.support))
-        # In 2^-20: products and sums of such numbers are exact, so that the windows add up to exactly 1.
+        # Products and sums of multiples of 2^-20 are exact, so the windows sum to exactly 1.
         rise = np.sin(np.pi * (np.arange(self.cell) + 0.5) / (2 * self.support)) ** 2
         rise = np.round(rise * 2**20) / 2**20
         line = np.concatenate([rise, 1 - rise])

@@ -1,14 +1,14 @@
-"""The collage operator: one affine map with a picture as its fixed point (Poli et al. 2022, Def. 1 and 2).
+"""The collage operator: an affine map with a picture as its fixed point (Poli et al. 2022, Def. 1 and 2).
 
     F(z) = sum_k T_k ( sum_m c[k,m] P D_n(k,m) z  +  sum_v c[k,v] U_v  +  b_k )      per channel and block
 
-`D` cuts a domain cell, `P` pools it to the size of a range cell (and turns it), `U` are auxiliary domains,
-`T_k` puts range cell k in its place. Lapped cells overlap: there domain terms and b carry a window that adds
-up to 1 over the cells; atoms bring their own. Every codec of the project is a choice of geometry, atoms and
-code.
+`D` cuts a domain cell, `P` pools it to the size of a range cell and applies an isometry, `U` are auxiliary
+domains, and `T_k` puts range cell k in its place. Lapped cells overlap; there a window that sums to 1 over the
+cells multiplies domain terms and b, while atoms contain their window. Every codec of the project is a choice of
+geometry, atoms and code.
 
-Everything is computed in the precision of the operands. With dyadic operands of few enough bits (multiples of
-a power of two) float64 is exact, whatever the order of summation: `codecs.paper` decodes that way.
+Results have the precision of the operands. If the operands are multiples of a power of two with few enough bits,
+float64 is exact in any order of summation; `codecs.paper` decodes in this way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collagecodec.operator.geometry import Floats, Geometry
 
 
 def window_means(z: Floats, size: int, stride: int) -> Floats:
-    """Means of size x size windows that begin at multiples of `stride`: (..., H, W) to (..., h, w)."""
+    """Return the means (..., h, w) of size x size windows of (..., H, W) that begin at multiples of `stride`."""
     if size == 1:
         return z
     height, width = ((side - size) // stride * stride + 1 for side in z.shape[-2:])
@@ -34,7 +34,7 @@ def window_means(z: Floats, size: int, stride: int) -> Floats:
 
 
 def place(parts: Floats, geometry: Geometry) -> Floats:
-    """Put range cells (B, C, K, S * S) into blocks (B, C, H, W), adding up where they overlap."""
+    """Put range cells (B, C, K, S * S) into blocks (B, C, H, W) and sum them where they overlap."""
     batch, channels = parts.shape[:2]
     rows, columns, n = geometry.rows, geometry.columns, geometry.cell
     if not geometry.lapped:
@@ -48,21 +48,21 @@ def place(parts: Floats, geometry: Geometry) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Operator:
-    """The map of one geometry and one set of auxiliary domains, for blocks of `channels` channels."""
+    """The map of a geometry and a set of auxiliary domains, for blocks of `channels` channels."""
 
     geometry: Geometry
     auxiliary: Auxiliary = no_atoms
     channels: int = 1
 
     def at(self, scale: float | Fraction) -> Operator:
-        """The map on a grid `scale` times finer, for the same codes; ValueError unless the scale is natural.
+        """Return the map on a grid `scale` times finer for unchanged codes; ValueError unless `scale` is natural.
 
-        Every cell grows by `scale`, pooling keeps its factor, atoms are asked for on the finer grid.
+        All cells grow by `scale`, the pooling factor stays, and atoms are evaluated on the finer grid.
         """
         return replace(self, geometry=self.geometry.scaled(scale))
 
     def contract(self, code: Code, z: Floats) -> Floats:
-        """The linear part of the map, the domain terms of (B, C, H, W) samples: same shape."""
+        """Apply the linear part of the map, the domain terms, to samples (B, C, H, W); the shape stays."""
         geometry = self.geometry
         if z.shape != self._shape(code):
             raise ValueError(f"samples of {self._shape(code)} were expected, not {z.shape}")
@@ -79,21 +79,21 @@ class Operator:
         return place(parts * geometry.window.reshape(-1).astype(parts.dtype), geometry)
 
     def _sparse(self, code: Code, means: Floats) -> Floats:
-        """Domain terms by index, from window means (B, C, positions): (B, C, K, S * S)."""
+        """Return the indexed domain terms (B, C, K, S * S) for window means (B, C, positions)."""
         assert code.index is not None
         if code.index.size and code.index.max() >= self.geometry.candidates:
-            raise ValueError(f"candidate {code.index.max()} was asked for; there are {self.geometry.candidates}")
+            raise ValueError(f"the code names candidate {code.index.max()} of {self.geometry.candidates}")
         batch = np.arange(means.shape[0])[:, None, None, None]
         channel = np.arange(means.shape[1])[:, None, None]
         parts = np.zeros((*means.shape[:2], self.geometry.cells, self.geometry.support**2), means.dtype)
-        # One term at a time: memory stays that of a few pictures however many terms there are.
+        # A loop over terms keeps memory at a few pictures for any number of terms.
         for term in range(code.index.shape[-1]):
             where = self.geometry.gather[code.index[..., term]]
             parts += code.domain[..., term, None] * means[batch, channel, where]
         return parts
 
     def offset(self, code: Code) -> Floats:
-        """The constant part of the map, auxiliary terms and b: (B, C, H, W)."""
+        """Return the constant part of the map, auxiliary terms and b: (B, C, H, W)."""
         geometry = self.geometry
         parts: Floats = code.offset[..., None] * geometry.window.reshape(-1).astype(code.offset.dtype)
         if code.auxiliary.shape[-1]:
@@ -102,7 +102,7 @@ class Operator:
         return place(np.broadcast_to(parts, shape), geometry)
 
     def _atoms(self, code: Code) -> Floats:
-        """Auxiliary terms: (B, 1 or C, K, S * S)."""
+        """Return the auxiliary terms, (B, 1 or C, K, S * S)."""
         atoms = self.auxiliary(self.geometry.support)
         flat = atoms.reshape(*atoms.shape[:-2], -1)
         terms = flat.shape[0] if flat.ndim == 3 else flat.shape[3]
@@ -113,11 +113,11 @@ class Operator:
         return np.asarray((code.auxiliary[..., None, :] @ flat)[..., 0, :])
 
     def __call__(self, code: Code, z: Floats) -> Floats:
-        """F(z): samples (B, C, H, W) to the same shape."""
+        """Return F(z) for samples (B, C, H, W), with the same shape."""
         return self.contract(code, z) + self.offset(code)
 
     def start(self, code: Code, value: float = 0.0) -> Floats:
-        """Uniform samples to iterate from: (B, C, H, W), the dtype of the code."""
+        """Return constant samples to iterate from: (B, C, H, W) in the dtype of the code."""
         return np.full(self._shape(code), value, np.result_type(code.domain, code.auxiliary, code.offset))
 
     def _shape(self, code: Code) -> tuple[int, int, int, int]:

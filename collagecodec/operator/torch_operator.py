@@ -1,6 +1,6 @@
-"""Torch twin of the collage operator (`collagecodec.operator.operator`): the same map, differentiable.
+"""Differentiable torch twin of the collage operator (`collagecodec.operator.operator`).
 
-Where cells lie comes from the same `Geometry`, so that both read and write the same samples.
+Both take the positions of cells from `Geometry`, so they read and write the same samples.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collagecodec.operator.geometry import Geometry
 
 @dataclass(frozen=True)
 class CodeTensors:
-    """What `collage.code.Code` holds, as tensors; nothing is checked, so that gradients can pass."""
+    """The fields of `operator.code.Code` as tensors, without checks, so that gradients can pass."""
 
     domain: Tensor
     """c of the domain terms: (B, 1 or C, K, M)."""
@@ -31,7 +31,7 @@ class CodeTensors:
 
 
 def code_tensors(code: Code, dtype: torch.dtype = torch.float32) -> CodeTensors:
-    """Copy a code."""
+    """Return a copy of a code as tensors."""
     domain, auxiliary, offset = (
         torch.tensor(np.asarray(part), dtype=dtype) for part in (code.domain, code.auxiliary, code.offset)
     )
@@ -40,7 +40,7 @@ def code_tensors(code: Code, dtype: torch.dtype = torch.float32) -> CodeTensors:
 
 
 class TorchOperator(nn.Module):
-    """The map of one geometry; it has no parameters: atoms are passed in, so that they can be learned."""
+    """The map of a geometry. It has no parameters; atoms are arguments, so that they can be learned."""
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class TorchOperator(nn.Module):
     window: Tensor
 
     def contract(self, code: CodeTensors, z: Tensor) -> Tensor:
-        """The linear part of the map: (B, C, H, W) to the same shape."""
+        """Apply the linear part of the map to samples (B, C, H, W); the shape stays."""
         means = F.avg_pool2d(z, self.geometry.pool, self.geometry.stride).flatten(2)
         if code.index is None:
             parts = code.domain @ means[:, :, self.gather]
@@ -65,9 +65,9 @@ class TorchOperator(nn.Module):
         return self.place(parts * self.window.to(parts))
 
     def offset(self, code: CodeTensors, atoms: Tensor | None, channels: int) -> Tensor:
-        """The constant part of the map: (B, channels, H, W).
+        """Return the constant part of the map, (B, channels, H, W).
 
-        `atoms` are (V, 1 or C, S, S), or (B or 1, 1 or C, K, V, S, S), one set for every range cell.
+        `atoms` are (V, 1 or C, S, S), or (B or 1, 1 or C, K, V, S, S) with a set for every range cell.
         """
         parts = code.offset[..., None] * self.window.to(code.offset)
         if atoms is not None:
@@ -79,7 +79,7 @@ class TorchOperator(nn.Module):
         return self.place(parts.expand(-1, channels, -1, -1))
 
     def place(self, parts: Tensor) -> Tensor:
-        """Put range cells (B, C, K, S * S) into blocks (B, C, H, W), adding up where they overlap."""
+        """Put range cells (B, C, K, S * S) into blocks (B, C, H, W) and sum them where they overlap."""
         geometry = self.geometry
         batch, channels = parts.shape[:2]
         rows, columns, n = geometry.rows, geometry.columns, geometry.cell
@@ -92,7 +92,7 @@ class TorchOperator(nn.Module):
         return grid.permute(0, 1, 2, 4, 3, 5).reshape(batch, channels, geometry.height, geometry.width)
 
     def forward(self, code: CodeTensors, atoms: Tensor | None, z: Tensor) -> Tensor:
-        """F(z): (B, C, H, W) to the same shape."""
+        """Return F(z) for samples (B, C, H, W), with the same shape."""
         return self.contract(code, z) + self.offset(code, atoms, z.shape[1])
 
     def fixed_point(self, code: CodeTensors, atoms: Tensor | None, start: Tensor, iterations: int) -> Tensor:

@@ -1,1 +1,1 @@
-"""Fitting a network to a picture, and quantising its weights."""
+"""Fits a network to a picture and quantises its weights."""

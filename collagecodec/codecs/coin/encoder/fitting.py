@@ -1,8 +1,9 @@
-"""Fitting a SIREN to a picture with Adam: checks, the best state, plateaus, divergence, checkpoints.
+"""The fit of a SIREN to a picture with Adam: checks, the best state, plateaus, divergence, checkpoints.
 
-COIN (Dupont et al. 2021, arXiv 2103.03123) takes 50,000 steps of Adam over all pixels at a rate of 2e-4 and
-keeps the best state: `published`. `annealed` sees a few thousand pixels a step, evenly spread (`siren.Pixels`),
-at a higher rate that falls to 0: it ends at a higher PSNR after a fiftieth of the computation.
+The plan `published` is that of COIN (Dupont et al. 2021, arXiv 2103.03123): 50,000 steps of Adam over all pixels
+at a rate of 2e-4; the best state is the result. The plan `annealed` uses a few thousand pixels for each step,
+spread evenly (`gradients.Pixels`), and a higher rate that falls to 0. It reaches a higher PSNR with a fiftieth
+of the computation.
 """
 
 from __future__ import annotations
@@ -25,31 +26,31 @@ from collagecodec.errors import CollageError
 from collagecodec.io.files import write_atomic
 
 BATCH = 6144
-"""Pixels that a step of the annealed fit sees."""
+"""Pixels in a step of the annealed fit."""
 CHECK = 500
-"""Steps between two looks at the whole picture; a twentieth of the fit if that is less."""
+"""Steps between two checks on the whole picture; a twentieth of the fit if that is less."""
 WARM_UP = 200
 WINDOW = 10
-"""Checks whose mean tells a plateau; the checks of an annealed fit are noisy."""
+"""Number of checks whose mean shows a plateau; single checks of an annealed fit are noisy."""
 COLLAPSE = 0.5
-"""Loss of PSNR in dB, for `CHECK` steps, by which a fit has diverged although its numbers are finite: networks of
-sines then end as a constant."""
+"""Loss of PSNR in dB, for `CHECK` steps, that counts as divergence. The weights are still finite then, but the
+network would end as a constant."""
 _SAVE_EVERY = 60.0
 _MEAN, _SPREAD, _FLOOR = 0.9, 0.999, 1e-8
 _RETRIES = 4
 
 
 class FittingError(CollageError):
-    """The fit failed, or its checkpoint is of no use; the message says what to do."""
+    """The fit failed or its checkpoint cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to fit: up to `steps` of Adam on about `batch` pixels each (0: all) at the rate `rate`.
+    """The settings of a fit: up to `steps` steps of Adam on about `batch` pixels each (0: all), at `rate`.
 
-    With `decay` the rate is reached in `WARM_UP` steps, or a twentieth of all, and falls to 0 along half a
-    cosine. The fit ends before its time if the mean PSNR of the last `WINDOW` checks is less than `plateau` dB
-    above that of the `WINDOW` before; 0: never.
+    With `decay` the rate rises for `WARM_UP` steps, or a twentieth of all, and falls to 0 along half a cosine.
+    The fit stops early if the mean PSNR of the last `WINDOW` checks is less than `plateau` dB above the mean of
+    the `WINDOW` checks before; 0 never stops early.
     """
 
     steps: int
@@ -62,18 +63,18 @@ class Plan:
     def __post_init__(self) -> None:
         """ValueError for a setting out of range."""
         if self.steps < 1 or self.batch < 0 or self.seed < 0:
-            raise ValueError(f"steps {self.steps}, batch {self.batch}, seed {self.seed}: too small a number")
+            raise ValueError(f"steps {self.steps}, batch {self.batch} or seed {self.seed} is too small")
         if not (0 < self.rate < math.inf and 0 <= self.plateau < math.inf):
-            raise ValueError(f"a rate is above 0 and a plateau not below, not {self.rate} and {self.plateau}")
+            raise ValueError(f"the rate {self.rate} must be above 0 and the plateau {self.plateau} at least 0")
 
     @classmethod
     def published(cls, steps: int, plateau: float, seed: int) -> Plan:
-        """COIN's."""
+        """Return the plan of the COIN paper."""
         return cls(steps, 0, 2e-4, False, plateau, seed)
 
     @classmethod
     def annealed(cls, steps: int, plateau: float, seed: int) -> Plan:
-        """The better one."""
+        """Return the plan with small batches and a falling rate."""
         return cls(steps, BATCH, 2e-3, True, plateau, seed)
 
     @property
@@ -84,7 +85,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class State:
-    """A fit after `step` steps. Its arrays are never changed, so that it can be kept at any moment."""
+    """The state of a fit after `step` steps; its arrays are never modified, so it can be saved at any time."""
 
     step: int
     weights: Floats
@@ -92,26 +93,28 @@ class State:
     spread: Floats
     best: Floats
     history: tuple[float, ...] = ()
-    """PSNR in dB of the picture, 8 bits, at every check."""
+    """PSNR in dB of the 8-bit picture at every check."""
     calm: int = 0
-    """The step after which the moments of Adam began anew."""
+    """The step at which the moments of Adam were last reset."""
     slowed: int = 0
     """How often the rate was halved because the fit diverged."""
     wall: float = 0.0
-    """Seconds that it took up to the last check."""
+    """Elapsed seconds at the last check."""
     cpu: float = 0.0
-    """Seconds of processor time of the same."""
+    """Processor seconds at the last check."""
 
     @classmethod
     def first(cls, weights: Floats) -> State:
-        """Where a fit begins."""
-        nothing = np.zeros_like(weights)
-        return cls(0, weights, nothing, nothing, weights)
+        """Return the initial state of a fit."""
+        zeros = np.zeros_like(weights)
+        return cls(0, weights, zeros, zeros, weights)
 
 
 def adam(mean: Floats, spread: Floats, gradient: Floats, age: int) -> tuple[Floats, Floats, Floats]:
-    """What the weights lose at a rate of 1, and the new moments, in step `age` = 1, 2 ... (Kingma & Ba 2015,
-    Algorithm 1)."""
+    """Return the decrease of the weights at rate 1, and the new moments (Kingma & Ba 2015, Algorithm 1).
+
+    `age` = 1, 2 ... is the number of the step.
+    """
     mean = np.float32(_MEAN) * mean + np.float32(1 - _MEAN) * gradient
     spread = np.float32(_SPREAD) * spread + np.float32(1 - _SPREAD) * gradient * gradient
     root = np.sqrt(spread / np.float32(1 - _SPREAD**age)) + np.float32(_FLOOR)
@@ -119,34 +122,34 @@ def adam(mean: Floats, spread: Floats, gradient: Floats, age: int) -> tuple[Floa
 
 
 class Checkpoint:
-    """A file with the state of one fit. `key` tells picture, network and plan: another one is refused."""
+    """A file with the state of a fit; `key` identifies picture, network and plan, and other keys are refused."""
 
     def __init__(self, path: Path, key: str) -> None:
         self.path, self.key = path, key
 
     def load(self) -> State | None:
-        """The state kept; None if there is no file. FittingError if it belongs to another fit or is damaged."""
+        """Return the saved state, or None without a file; FittingError if it is damaged or of another fit."""
         if not self.path.exists():
             return None
         try:
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                key = str(kept["key"])
-                one, two, three, four = (
-                    np.asarray(kept[name], np.float32) for name in ("weights", "mean", "spread", "best")
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+                key = str(saved["key"])
+                weights, mean, spread, best = (
+                    np.asarray(saved[name], np.float32) for name in ("weights", "mean", "spread", "best")
                 )
-                step, calm, slowed = (int(number) for number in kept["numbers"])
-                wall, cpu = (float(number) for number in kept["seconds"])
-                history = tuple(kept["history"].tolist())
+                step, calm, slowed = (int(number) for number in saved["numbers"])
+                wall, cpu = (float(number) for number in saved["seconds"])
+                history = tuple(saved["history"].tolist())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise FittingError(f"{self.path} is no checkpoint of a fit ({error}): remove it") from error
         if key != self.key:
             raise FittingError(
                 f"{self.path} belongs to another picture or to other settings: remove it, or name another file"
             )
-        return State(step, one, two, three, four, history, calm, slowed, wall, cpu)
+        return State(step, weights, mean, spread, best, history, calm, slowed, wall, cpu)
 
     def save(self, state: State) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         numbers = np.array((state.step, state.calm, state.slowed))
         write_atomic(
             self.path,
@@ -160,15 +163,17 @@ class Checkpoint:
 
 
 def key_of(image: NDArray[np.uint8], shape: Shape, plan: Plan) -> str:
-    """What a checkpoint must fit: everything on which a state depends. More steps may follow where no decay
-    depends on their number."""
+    """Return a hash of all that a state depends on: picture, shape and plan.
+
+    Without decay the number of steps is left out, so that a fit can be continued with more steps.
+    """
     course = replace(plan, steps=plan.steps if plan.decay else 1, plateau=0)
     text = f"{image.shape} {shape} {course} {plan.interval}"
     return hashlib.sha256(text.encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 class Fitter:
-    """One fit. `progress` hears the share done and the PSNR so far."""
+    """A fit. `progress` is called with the share that is done and a note on the PSNR."""
 
     def __init__(
         self,
@@ -188,9 +193,9 @@ class Fitter:
         self._clock = time.perf_counter(), time.process_time()
 
     def run(self) -> State:
-        """Fit, from the checkpoint if there is one, which is kept up to date. FittingError if it diverges.
+        """Run the fit, resuming from the checkpoint if there is one; FittingError if it diverges.
 
-        KeyboardInterrupt writes the checkpoint, and says so in its message.
+        A KeyboardInterrupt saves the checkpoint and names it in its message.
         """
         state = (self._checkpoint.load() if self._checkpoint else None) or State.first(
             initial(self.shape, self.plan.seed)
@@ -220,13 +225,13 @@ class Fitter:
             )
 
     def _settled(self, state: State) -> bool:
-        """Whether the last checks brought less than the plan wants."""
+        """Return whether the PSNR of the last checks has reached a plateau."""
         if not self.plan.plateau or len(state.history) < 2 * WINDOW:
             return False
         return fmean(state.history[-WINDOW:]) - fmean(state.history[-2 * WINDOW : -WINDOW]) < self.plan.plateau
 
     def _advance(self, state: State, gradients: Gradients) -> State:
-        """The state after one more step, or after a retreat to the best state."""
+        """Return the state after another step, or after a retreat to the best state."""
         plan = self.plan
         epoch, number = divmod(state.step, len(self._edges) - 1)
         batch = np.random.default_rng([plan.seed, 2, epoch]).permutation(len(self._edges) - 1)[number]
@@ -263,21 +268,21 @@ class Fitter:
         return replace(state, best=state.weights) if psnr > before else state
 
     def _collapsed(self, history: tuple[float, ...]) -> bool:
-        """Whether all checks of the last `CHECK` steps are far below the best before them."""
+        """Return whether all checks of the last `CHECK` steps are far below the best earlier check."""
         last = -(-CHECK // self.plan.interval)
         return len(history) > last and max(history[-last:]) < max(history[:-last]) - COLLAPSE
 
     def _retreat(self, state: State) -> State:
-        """From a fit that has diverged back to the best state, at half the rate."""
+        """Return to the best state after divergence, at half the rate; FittingError after too many retreats."""
         if state.slowed == _RETRIES:
             raise FittingError(f"the fit diverges at rate {self.plan.rate}: set a smaller rate")
-        nothing = np.zeros_like(state.weights)
+        zeros = np.zeros_like(state.weights)
         return replace(
-            state, weights=state.best, mean=nothing, spread=nothing, calm=state.step, slowed=state.slowed + 1
+            state, weights=state.best, mean=zeros, spread=zeros, calm=state.step, slowed=state.slowed + 1
         )
 
     def _report(self, step: int, loss: float) -> None:
-        """Tell the progress, with the PSNR that the last round over the picture had on average."""
+        """Report the progress and the mean PSNR of about the last pass over the picture."""
         share = max(1 / step, 1 / (len(self._edges) - 1), 0.02)
         self._seen += (loss - self._seen) * min(1.0, share)
         self._progress(step / self.plan.steps, f"{-10 * math.log10(max(self._seen, 1e-10)):.2f} dB")

@@ -1,9 +1,8 @@
 """Loss and gradient of a SIREN over the pixels of a picture, on a CPU.
 
-Written out by hand over numpy: a network of twenty or fifty neurons is too small for a framework to be fast
-with. Pixels go through the network in chunks whose activations stay in the cache and whose matrix products are
-small enough for the kernels that BLAS has for them; the sums over chunks are added in the order of the chunks, so
-that the number of threads does not change a bit.
+The gradient is written by hand in numpy: frameworks are slow for networks of twenty to fifty neurons. Pixels
+are processed in chunks whose activations fit the cache and whose products suit the small-matrix kernels of BLAS.
+Chunks are summed in a fixed order, so the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -25,13 +24,16 @@ from collagecodec.sampling.threads import single_threaded_libraries, thread_coun
 Floats = NDArray[np.float32]
 
 _SMALL_PRODUCT = 10**6
-"""Multiplications up to which OpenBLAS does a product without packing it first."""
+"""Number of multiplications up to which OpenBLAS computes a product without packing the matrices."""
 _CELL = 4
 
 
 def initial(shape: Shape, seed: int) -> Floats:
-    """The weights to begin with, all matrices end to end: uniform, within 1/2 in the first layer, within
-    sqrt(6 / inputs) / 30 in the others (Sitzmann et al. 2020, section 3.2), biases like weights."""
+    """Return the initial weights and biases, all matrices concatenated: float32 (count,).
+
+    They are uniform within 1/2 in the first layer and within sqrt(6 / inputs) / 30 in the others (Sitzmann et
+    al. 2020, section 3.2).
+    """
     generator = np.random.default_rng(seed)
     parts = []
     for number, (rows, columns) in enumerate(shape.sizes):
@@ -42,19 +44,19 @@ def initial(shape: Shape, seed: int) -> Floats:
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pixels of a picture in an order of which every run of neighbours is spread over the whole picture."""
+    """The pixels of a picture, ordered so that any consecutive pixels are spread over the whole picture."""
 
     inputs: Floats
-    """Coordinates and a one: (3, N)."""
+    """Row and column coordinates, and ones for the bias: (3, N)."""
     targets: Floats
-    """Levels in 0 .. 1: (1 or 3, N)."""
+    """Samples in 0 .. 1: (1 or 3, N)."""
 
     @classmethod
     def of(cls, image: NDArray[np.uint8], seed: int) -> Pixels:
-        """The pixels of (H, W) or (H, W, 3), in an order that `seed` decides.
+        """Return the pixels of a picture (H, W) or (H, W, 3) in a random order that depends on `seed`.
 
-        One pixel of every cell of 4x4 comes first, then a second one of every cell, and so on: a sixteenth of
-        the picture taken like this has a gradient close to that of all of it.
+        The order takes a pixel from every 4x4 cell, then another pixel from every cell, and so on. The gradient
+        of a sixteenth of the picture is then close to the gradient of the whole.
         """
         height, width = image.shape[:2]
         longest = max(height, width)
@@ -75,7 +77,7 @@ class Pixels:
 
 
 def _spread(height: int, width: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """The numbers of all pixels, ordered by their random rank among the pixels of their cell."""
+    """Return the indices of all pixels, ordered by their random rank within their cell."""
     index = np.arange(height * width)
     cells = (index // width // _CELL) * (width // _CELL + 1) + index % width // _CELL
     shuffled = np.lexsort((generator.random(index.size), cells))
@@ -83,18 +85,18 @@ def _spread(height: int, width: int, generator: np.random.Generator) -> NDArray[
     sizes = np.diff(begins, append=index.size)
     rank = np.empty(index.size)
     rank[shuffled] = np.arange(index.size) - np.repeat(begins, sizes)
-    found: NDArray[np.int64] = np.lexsort((generator.random(index.size), rank))
-    return found
+    order: NDArray[np.int64] = np.lexsort((generator.random(index.size), rank))
+    return order
 
 
 class Gradients:
-    """Computes on several threads while it is open as a context; `shape` and `pixels` stay the same."""
+    """Loss and gradient of networks of a shape over the pixels of a picture; a context that holds threads."""
 
     def __init__(self, shape: Shape, pixels: Pixels) -> None:
         self.shape, self.pixels = shape, pixels
         fitting = _SMALL_PRODUCT // (shape.width * (shape.width + 1))
         self.chunk = min(2048, max(256, fitting // 64 * 64))
-        """Pixels that go through the network at once."""
+        """Number of pixels in a chunk."""
         self._scale = np.full(shape.count, W0, np.float32)
         rows, columns = shape.sizes[-1]
         self._scale[shape.count - rows * columns :] = 1
@@ -112,31 +114,31 @@ class Gradients:
         self._stack.close()
 
     def loss(self, weights: Floats, start: int, stop: int) -> tuple[float, Floats]:
-        """Mean squared error over the pixels start .. stop - 1, levels in 0 .. 1, and its gradient."""
+        """Return the mean squared error of the pixels start .. stop - 1, samples in 0 .. 1, and its gradient."""
         layers = self._scaled(weights)
         total, gradient = 0.0, np.zeros(self.shape.count, np.float32)
-        for squares, one in self._map(partial(self._backward, layers), start, stop):
+        for squares, chunk_gradient in self._map(partial(self._backward, layers), start, stop):
             total += squares
-            gradient += one
+            gradient += chunk_gradient
         count = len(self.pixels.targets) * (stop - start)
         gradient *= self._scale
         gradient *= np.float32(2 / count)
         return total / count, gradient
 
     def squared_error(self, weights: Floats) -> float:
-        """Mean squared error of the levels 0 .. 255 of the whole picture, rounded and clipped."""
+        """Return the mean squared error of the whole picture, with samples rounded and clipped to 0 .. 255."""
         layers = self._scaled(weights)
 
         def work(part: slice) -> tuple[float, Floats]:
-            found = self._forward(layers, part)[-1]
-            difference = np.rint(255 * self.pixels.targets[:, part]) - np.clip(np.rint(255 * found), 0, 255)
-            return float(np.square(difference).sum(dtype=np.float64)), found
+            output = self._forward(layers, part)[-1]
+            difference = np.rint(255 * self.pixels.targets[:, part]) - np.clip(np.rint(255 * output), 0, 255)
+            return float(np.square(difference).sum(dtype=np.float64)), output
 
         total = sum(squares for squares, _ in self._map(work, 0, self.pixels.count))
         return total / self.pixels.targets.size
 
     def _scaled(self, weights: Floats) -> list[Floats]:
-        """The matrices with the factor 30 of the sines in them."""
+        """Return the matrices multiplied by the factor 30 of the sines."""
         return self.shape.split(weights * self._scale)
 
     def _map(
@@ -146,19 +148,19 @@ class Gradients:
         return self._pool.map(work, chunks) if self._pool else map(work, chunks)
 
     def _forward(self, layers: Sequence[Floats], part: slice) -> list[Floats]:
-        """The phases of every layer, its input before it, and the output: x0, z1, x1, z2 ... output."""
-        found: list[Floats] = [self.pixels.inputs[:, part]]
+        """Return the inputs x and phases z of all layers, and the output: x0, z1, x1, z2 ... output."""
+        values: list[Floats] = [self.pixels.inputs[:, part]]
         for matrix in layers[:-1]:
-            phase = matrix @ found[-1]
+            phase = matrix @ values[-1]
             after = np.empty((len(matrix) + 1, phase.shape[1]), np.float32)
             np.sin(phase, out=after[:-1])
             after[-1] = 1
-            found += [phase, after]
-        found.append(layers[-1] @ found[-1])
-        return found
+            values += [phase, after]
+        values.append(layers[-1] @ values[-1])
+        return values
 
     def _backward(self, layers: Sequence[Floats], part: slice) -> tuple[float, Floats]:
-        """Sum of squared errors of a chunk, and half its gradient by the scaled weights, end to end."""
+        """Return the sum of squared errors of a chunk, and half its gradient by the scaled weights."""
         passed = self._forward(layers, part)
         error = passed.pop()
         error -= self.pixels.targets[:, part]

@@ -1,7 +1,8 @@
-"""Where `collage-paper` starts from, measured on data: atoms, rotation of the code, tables and their bits.
+"""Initial values of `collage-paper`, measured on data: atoms, rotation of the code, tables and their bits.
 
-Auxiliary domains start as the principal components of range cells, the rotation as those of whole codes.
-Tables are those of Lloyd (1982) and Max (1960); bits go, one after another, where they reduce the error most.
+Auxiliary domains start as the principal components of range cells, the rotation as those of complete codes.
+Tables are quantisers of Lloyd (1982) and Max (1960). Bits are allocated one by one where they reduce the error
+most.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ BATCH = 512
 
 
 def lloyd_levels(values: Floats, bits: int) -> Floats:
-    """2^bits levels of little squared error for samples (n,), rising: the fixed point of Lloyd's iteration.
+    """Return 2^bits rising quantiser levels with a low squared error for samples (n,), by Lloyd's iteration.
 
-    Starts halfway between levels of equal share and levels of equal distance. A level to which no sample is
-    nearest stays where it is.
+    The iteration starts halfway between quantiles and equidistant levels. A level that is nearest to no sample
+    does not move.
     """
     ordered = np.sort(values)
     count = 2**bits
@@ -43,21 +44,22 @@ def lloyd_levels(values: Floats, bits: int) -> Floats:
 
 
 def quantisation_error(values: Floats, levels: Floats) -> float:
-    """Mean squared distance of samples (n,) from the nearest of rising levels."""
+    """Return the mean squared distance of samples (n,) to the nearest of rising quantiser levels."""
     nearest = levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, values)]
     return float(((values - nearest) ** 2).mean())
 
 
 def allocate(errors: Floats, bits: int) -> NDArray[np.int64]:
-    """Bits of every component, int64 (Q,), `bits` together, such that stored components come first.
+    """Distribute `bits` bits over components, int64 (Q,), such that components with bits come first.
 
-    `errors` (Q, 1 + longest) are those of tables of 0, 1, ... bits. ValueError if that is too many bits.
+    `errors` (Q, 1 + longest) are the errors of tables of 0, 1, ... bits. Raises ValueError if the components
+    cannot hold all bits.
     """
     widths = np.zeros(len(errors), np.int64)
     gains = -np.diff(errors, axis=1)
     for _ in range(bits):
-        open_ones = min(np.count_nonzero(widths) + 1, widths.size)
-        able = np.flatnonzero(widths[:open_ones] < gains.shape[1])
+        candidates = min(np.count_nonzero(widths) + 1, widths.size)
+        able = np.flatnonzero(widths[:candidates] < gains.shape[1])
         if not able.size:
             raise ValueError(f"{bits} bits are more than {widths.size} components can take")
         widths[able[np.argmax(gains[able, widths[able]])]] += 1
@@ -65,13 +67,16 @@ def allocate(errors: Floats, bits: int) -> NDArray[np.int64]:
 
 
 def principal_rows(covariance: Floats, count: int) -> Floats:
-    """The `count` leading eigenvectors, one a row, by falling eigenvalue."""
+    """Return the `count` leading eigenvectors as rows, by falling eigenvalue."""
     _, vectors = np.linalg.eigh(covariance)
     return np.ascontiguousarray(vectors[:, ::-1][:, :count].T)
 
 
 def set_atoms(network: PaperNetwork, blocks: Tensor) -> None:
-    """Principal components of range cells (without their means) as atoms and as analysis; blocks around 0."""
+    """Set atoms and analysis to the principal components of range cells without their means.
+
+    `blocks` (B, 3, 40, 40) are in pixel levels around 0.
+    """
     cells = cut_cells(blocks).reshape(-1, CHANNELS, CELL * CELL)
     flat = (cells - cells.mean(-1, keepdim=True)).flatten(1)
     covariance = (flat.T @ flat / len(flat)).double().numpy()
@@ -81,21 +86,21 @@ def set_atoms(network: PaperNetwork, blocks: Tensor) -> None:
 
 
 def fit_mode(values: Floats, bits: int) -> tuple[NDArray[np.int64], list[Floats]]:
-    """Widths (Q,) and tables of the stored components, for the components (n, Q) of one mode.
+    """Return widths (Q,) and the tables of the stored components, for the components (n, Q) of a mode.
 
-    How much a table of so many bits helps is measured once, on all components brought to one scale.
+    The errors of tables by width are measured once, on all components scaled to unit variance.
     """
     variance = values.var(0) + 1e-9
     pool = (values / np.sqrt(variance)).ravel()[:: max(1, values.size // 8192)]
     shape = [1.0, *(quantisation_error(pool, lloyd_levels(pool, n)) for n in range(1, LONGEST + 1))]
     widths = allocate(variance[:, None] * np.array(shape), bits)
-    # Both signs are equally likely, but for the overall brightness: twice as many samples.
+    # Except for brightness, both signs are equally likely; using both doubles the samples.
     columns = [values[:, 0], *(np.concatenate([column, -column]) for column in values.T[1:])]
     return widths, [lloyd_levels(column, int(n)) for column, n in zip(columns, widths, strict=True) if n]
 
 
 def mode_error(values: Floats, tables: list[Floats]) -> Floats:
-    """Squared error of components (n, Q) in one mode: (n,)."""
+    """Return the squared error (n,) of components (n, Q) in a mode."""
     total = (values[:, len(tables) :] ** 2).sum(1)
     for column, table in zip(values.T, tables, strict=False):
         nearest = table[np.searchsorted((table[1:] + table[:-1]) / 2, column)]
@@ -104,9 +109,9 @@ def mode_error(values: Floats, tables: list[Floats]) -> Floats:
 
 
 def fit_modes(values: Floats, bits: int) -> list[tuple[NDArray[np.int64], list[Floats]]]:
-    """Widths and tables of every mode for components (n, Q): Lloyd's iteration over modes as well.
+    """Return widths and tables of every mode for components (n, Q), by Lloyd's iteration over modes.
 
-    The first modes are classes of equal number by energy without brightness.
+    The initial modes are classes of equal size by energy without brightness.
     """
     energy = (values[:, CHANNELS:] ** 2).sum(1)
     edges = np.quantile(energy, np.arange(1, MODES) / MODES)
@@ -115,7 +120,7 @@ def fit_modes(values: Floats, bits: int) -> list[tuple[NDArray[np.int64], list[F
     for _ in range(MODE_ROUNDS):
         labels = np.argmin([mode_error(values, tables) for _, tables in fitted], axis=0)
         fitted = [
-            # A mode that hardly any block chooses stays as it is.
+            # A mode with very few blocks does not change.
             fit_mode(values[labels == mode], bits) if (labels == mode).sum() > 2 * LONGEST else old
             for mode, old in enumerate(fitted)
         ]
@@ -123,7 +128,7 @@ def fit_modes(values: Floats, bits: int) -> list[tuple[NDArray[np.int64], list[F
 
 
 def set_quantiser(network: PaperNetwork, theta: Floats) -> None:
-    """Rotation, modes, tables and widths from samples of theta (n, 4 (V + 3))."""
+    """Set rotation, modes, tables and widths from samples of theta (n, 4 (V + 3))."""
     quantiser = network.quantiser
     mean = theta.mean(0)
     rows = principal_rows(np.cov(theta, rowvar=False), len(quantiser.analysis))
@@ -145,10 +150,10 @@ def set_quantiser(network: PaperNetwork, theta: Floats) -> None:
 
 @torch.no_grad()
 def calibrate(network: PaperNetwork, rgb: Tensor) -> None:
-    """Set everything that is measured, from blocks (B, 3, 40, 40) uint8."""
+    """Set all measured values of a network from blocks (B, 3, 40, 40) uint8."""
     blocks = rgb.float() - MIDDLE
     set_atoms(network, blocks)
-    # Domain coefficients first: the others are what they leave.
+    # Domain coefficients come first, because the other components depend on their quantisation.
     batches = [blocks[first : first + BATCH] for first in range(0, len(blocks), BATCH)]
     matches = torch.cat([_match(network, part) for part in batches]).double().numpy()
     network.quantiser.domain_levels.copy_(torch.tensor(lloyd_levels(matches.ravel(), DOMAIN_BITS)))

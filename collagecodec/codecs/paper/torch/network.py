@@ -1,11 +1,11 @@
 """The Neural Collage of Poli et al. 2022 on 40x40 blocks, in torch: hypernetwork, auxiliary domains, code.
 
-One forward pass maps a block to a, b and gamma of its collage. The products that can be observed are
-quantised to fixed width, and the fixed point is decoded from what is stored, at both rates of the one model.
+A forward pass maps a block to a, b and gamma of its collage. Their observable products are quantised to fixed
+widths, and the fixed point is decoded from the quantised values, at both rates of the model.
 
-Theirs: the operator on blocks, auxiliary domains learned for all pictures, tanh a and b, softmax gamma, an L2
-loss on picture and code, fixed-width codes. Ours: the hypernetwork starts from a linear analysis instead of
-noise, and the code is rotated before tables quantise it, so that 208 or 496 bits go where they matter.
+From the paper: the operator on blocks, auxiliary domains learned for all pictures, tanh a and b, softmax gamma,
+an L2 loss on picture and code, fixed-width codes. Different here: the hypernetwork starts from a linear analysis
+instead of noise, and a rotation precedes quantisation, which makes better use of 208 or 496 bits.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ ATOMS, COMPONENTS = 64, 208
 ITERATIONS = 12
 SAMPLES = CHANNELS * CELL * CELL
 STRONGEST = 0.98
-"""Largest sum of |c| over the terms of a cell: the |a| that tanh may reach."""
+"""Limit of the sum of |c| over the terms of a cell, and so of |a|."""
 
 
 def cut_cells(blocks: Tensor) -> Tensor:
-    """Range cells of blocks: (B, 3, 40, 40) to (B, 4, 3 * 20 * 20)."""
+    """Return the range cells (B, 4, 3 * 20 * 20) of blocks (B, 3, 40, 40)."""
     parts = blocks.reshape(-1, CHANNELS, 2, CELL, 2, CELL).permute(0, 2, 4, 1, 3, 5)
     return parts.reshape(-1, CELLS, SAMPLES)
 
 
 class Factors(NamedTuple):
-    """What the hypernetwork says about blocks, in the paper's terms, before quantisation."""
+    """The hypernetwork's output for blocks in the paper's terms, before quantisation."""
 
     a: Tensor
-    """In (-1, 1), one magnitude a range cell: (B, 4, 1 + V), the domain first."""
+    """Factors in (-1, 1), (B, 4, 1 + V), the domain first; all terms of a range cell have the same magnitude."""
     gamma: Tensor
-    """On the simplex: (B, 4, 1 + V)."""
+    """Weights on the simplex, (B, 4, 1 + V)."""
     b: Tensor
-    """In (-1, 1), in units of 128 levels: (B, 4, 3)."""
+    """Offsets in (-1, 1), in units of 128 pixel levels: (B, 4, 3)."""
 
 
 def factorise(raw: Tensor, offset: Tensor) -> Factors:
-    """tanh a, softmax gamma and tanh b whose products are `raw` (B, 4, 1 + V) and `offset` (B, 4, 3).
+    """Return a, gamma and b with gamma * a = `raw` (B, 4, 1 + V) and b = `offset` (B, 4, 3).
 
-    gamma is the softmax of log|raw|, a the hyperbolic tangent of a strength that is chosen so that
-    gamma * a = raw as long as sum|raw| stays below `STRONGEST`.
+    gamma is the softmax of log|raw|, and a the hyperbolic tangent of a strength. gamma * a equals raw as long as
+    sum|raw| is below `STRONGEST`.
     """
     size = raw.abs() + 1e-12
     total = size.sum(-1, keepdim=True)
@@ -82,13 +82,13 @@ class Analysis(nn.Module):
         self.means = nn.Parameter(means.reshape(CHANNELS, SAMPLES).clone())
 
     def forward(self, cells: Tensor) -> Tensor:
-        """(B, 4, 1200) in levels to (B, 4, V + 3) in the scale of an orthonormal transform."""
+        """Return projections (B, 4, V + 3), scaled as an orthonormal transform, of cells (B, 4, 1200)."""
         return cells @ torch.cat([self.rows, self.means]).T
 
     def match(self, cells: Tensor, domain: Tensor) -> Tensor:
-        """Least-squares coefficient (B, 4) of the pooled domain (B, 1, 1200) for the detail of each cell.
+        """Return the least-squares coefficient (B, 4) of the pooled domain (B, 1, 1200) for each cell.
 
-        Detail is what no atom can give.
+        Only the components of cell and domain that atoms and means cannot represent are compared.
         """
         smooth = torch.cat([self.rows, self.means]).detach()
         cells = cells - cells @ smooth.T @ smooth
@@ -97,7 +97,7 @@ class Analysis(nn.Module):
 
 
 class HyperNetwork(nn.Module):
-    """The convolutional part: corrects domain coefficients, auxiliary coefficients and offsets of a block."""
+    """The convolutional part, which corrects domain coefficients, auxiliary coefficients and offsets."""
 
     def __init__(self, atoms: int, width: int = 96, hidden: int = 256) -> None:
         super().__init__()
@@ -114,40 +114,40 @@ class HyperNetwork(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, blocks: Tensor, linear: Tensor, match: Tensor) -> tuple[Tensor, Tensor]:
-        """Corrections of theta (B, 4, V + 3) and of domain coefficients (B, 4) of blocks (B, 3, 40, 40)."""
+        """Return corrections of theta (B, 4, V + 3) and of domain coefficients (B, 4), for (B, 3, 40, 40)."""
         x = self.stem(F.pixel_unshuffle(blocks / 64, 4))
         x = x + self.second(torch.relu(self.first(torch.relu(x))))
         x = self.flat(torch.relu(self.down(torch.relu(x))).flatten(1))
         compressed = torch.sign(linear) * torch.log2(1 + linear.abs() / 16)
         x = x + self.linear(torch.cat([compressed.flatten(1), 4 * match], 1))
-        found = self.out(torch.relu(x))
-        domain, theta = found[:, :CELLS], found[:, CELLS:]
+        corrections = self.out(torch.relu(x))
+        domain, theta = corrections[:, :CELLS], corrections[:, CELLS:]
         return 64 * theta.view(linear.shape), 0.25 * domain
 
 
 class Dictionary(nn.Module):
-    """The auxiliary domains U_v, learned, shared by all pictures."""
+    """The learned auxiliary domains U_v, which all pictures share."""
 
     def __init__(self, atoms: int) -> None:
         super().__init__()
         self.atoms = nn.Parameter(torch.randn(atoms, CHANNELS, CELL, CELL) / SAMPLES**0.5)
 
     def forward(self) -> Tensor:
-        """Atoms in levels: (V, 3, 20, 20)."""
+        """Return the atoms in pixel levels: (V, 3, 20, 20)."""
         return self.atoms * AMPLITUDE
 
 
 class Decoded(NamedTuple):
-    """What becomes of a batch of blocks at one rate."""
+    """A batch of decoded blocks at a rate."""
 
     picture: Tensor
-    """Fixed points in levels around 0: (B, 3, 40, 40)."""
+    """Fixed points in pixel levels around 0: (B, 3, 40, 40)."""
     error: Tensor
-    """Mean squared error of each block, 8-bit units squared: (B,)."""
+    """Mean squared error of each block in squared pixel levels: (B,)."""
 
 
 class PaperNetwork(nn.Module):
-    """All that is trained of `collage-paper`."""
+    """All trained parts of `collage-paper`."""
 
     def __init__(self, atoms: int = ATOMS, components: int | None = None) -> None:
         super().__init__()
@@ -159,13 +159,13 @@ class PaperNetwork(nn.Module):
         self.operator = TorchOperator(block_geometry())
 
     def factors(self, blocks: Tensor) -> Factors:
-        """The code in the paper's terms of blocks (B, 3, 40, 40), levels around 0."""
+        """Return the code, in the paper's terms, of blocks (B, 3, 40, 40) in pixel levels around 0."""
         cells, pooled = cut_cells(blocks), F.avg_pool2d(blocks, BLOCK // CELL).flatten(1)[:, None]
         match = self.analysis.match(cells, pooled)
         linear = self.analysis(cells)
         theta, domain = self.hypernetwork(blocks, linear, match)
         domain = (match + domain).clamp(-MAX_DOMAIN, MAX_DOMAIN)
-        # What the domain gives is no longer asked of the atoms: that is the collage of the block.
+        # The atoms represent the remainder after the domain term, as in the collage of the block.
         stored = self.quantiser.domain(domain)
         theta = theta + self.analysis(cells - stored[..., None] * pooled)
         auxiliary, offset = theta[..., :-CHANNELS] / AMPLITUDE, theta[..., -CHANNELS:]
@@ -173,13 +173,13 @@ class PaperNetwork(nn.Module):
         return factorise(raw, offset / (OFFSET_GAIN * MIDDLE))
 
     def theta(self, factors: Factors) -> tuple[Tensor, Tensor]:
-        """Observable numbers of a code: domain coefficients (B, 4), and the others (B, 4 (V + 3)) scaled."""
+        """Return the observable products of a code: domain coefficients (B, 4), others (B, 4 (V + 3)) scaled."""
         products = factors.gamma * factors.a
         scaled = torch.cat([products[..., 1:] * AMPLITUDE, factors.b * (MIDDLE * OFFSET_GAIN)], -1)
         return products[..., 0], scaled.flatten(1)
 
     def picture(self, domain: Tensor, theta: Tensor) -> Tensor:
-        """Fixed points (B, 3, 40, 40) of stored numbers, in levels around 0."""
+        """Return the fixed points (B, 3, 40, 40) of stored values, in pixel levels around 0."""
         by_cell = theta.view(len(theta), CELLS, -1)
         code = CodeTensors(
             domain=domain[:, None, :, None],
@@ -190,7 +190,7 @@ class PaperNetwork(nn.Module):
         return self.operator.fixed_point(code, self.dictionary(), start, ITERATIONS)
 
     def forward(self, rgb: Tensor) -> tuple[list[Decoded], Factors]:
-        """Encode and decode blocks (B, 3, 40, 40) in 0..255: one `Decoded` a rate, and the code."""
+        """Encode and decode blocks (B, 3, 40, 40) in 0..255; return a `Decoded` for each rate, and the code."""
         blocks = rgb - MIDDLE
         factors = self.factors(blocks)
         domain, theta = self.theta(factors)
@@ -203,6 +203,6 @@ class PaperNetwork(nn.Module):
 
     @torch.no_grad()
     def components(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """What is to be quantised of blocks (B, 3, 40, 40) in 0..255: domain (B, 4), components (B, Q)."""
+        """Return domain coefficients (B, 4) and components (B, Q) of blocks (B, 3, 40, 40) in 0..255."""
         domain, theta = self.theta(self.factors(rgb - MIDDLE))
         return domain, self.quantiser.rotate(theta)

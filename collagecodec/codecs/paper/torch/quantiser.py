@@ -1,7 +1,7 @@
 """Fixed-width quantisation of the code of a block: a rotation, then a table of levels for every component.
 
-There are a few modes, each with its own tables and its own distribution of the same number of bits: a flat block
-needs fine levels for few components, a busy one coarse levels for many. The mode of a block is stored with it.
+A block has one of eight modes, which is stored. All modes have the same number of bits but distribute them
+differently: flat blocks need fine levels for few components, busy blocks coarse levels for many.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 PAD = 1e6
-"""Stands behind the levels of a table that is shorter than the longest; never the nearest."""
+"""Fills tables that are shorter than the longest; far from all values, it is never the nearest level."""
 DOMAIN_BITS, MODE_BITS = 2, 3
 MODES = 2**MODE_BITS
 LONGEST = 8
@@ -18,32 +18,32 @@ LONGEST = 8
 
 
 def nearest(values: Tensor, levels: Tensor) -> Tensor:
-    """Number of the nearest level: values (B, Q) and rising levels (Q, L) to int64 (B, Q)."""
+    """Return the index of the nearest of rising levels (Q, L) for values (B, Q): int64 (B, Q)."""
     edges = (levels[:, 1:] + levels[:, :-1]) / 2
     return torch.searchsorted(edges.contiguous(), values.T.contiguous()).T
 
 
 def rounded(values: Tensor, levels: Tensor) -> Tensor:
-    """The nearest levels of values (B, Q), with gradients to rising levels (Q, L)."""
+    """Return the nearest of rising levels (Q, L) for values (B, Q), with gradients to the levels."""
     chosen = nearest(values.detach(), levels.detach())
     return levels[torch.arange(len(levels), device=levels.device), chosen]
 
 
 def straight_through(values: Tensor, levels: Tensor) -> Tensor:
-    """The nearest levels, with gradients both to the values, as if nothing was rounded, and to the levels."""
+    """Return the nearest levels, with gradients to the levels and, as if unrounded, to the values."""
     return rounded(values, levels) + (values - values.detach())
 
 
 class Quantiser(nn.Module):
-    """Rotation of the numbers of a code, tables of its components at every rate, domain levels.
+    """The rotation of a code, the tables of its components at every rate, and the levels of domain coefficients.
 
-    Untrained, it is useless: `training.paper_calibration` sets it from data.
+    It is useless before `calibration` has set it from data.
     """
 
     widths: Tensor
-    """Bits of every component, int64 (rates, modes, Q); 0 for the last ones of a mode, which are not stored."""
+    """Bits of every component, int64 (rates, modes, Q); components with 0 bits come last and are not stored."""
     spread: Tensor
-    """Standard deviation of every component, (Q,): levels are kept in this unit."""
+    """Standard deviation of every component, (Q,), which is the unit of its levels."""
     mean: Tensor
 
     def __init__(self, numbers: int, components: int, rates: int) -> None:
@@ -58,38 +58,38 @@ class Quantiser(nn.Module):
         self.register_buffer("widths", torch.zeros(rates, MODES, components, dtype=torch.int64))
 
     def stored(self, rate: int, mode: int) -> int:
-        """How many components are stored in a mode: the first ones."""
+        """Return the number of stored components of a mode, which are its first components."""
         return int((self.widths[rate, mode] > 0).sum())
 
     def table(self, rate: int, mode: int) -> Tensor:
-        """Rising levels of the stored components in units of theta: (stored, longest)."""
+        """Return rising levels of the stored components in units of theta: (stored, longest)."""
         count = self.stored(rate, mode)
         longest = 2 ** int(self.widths[rate, mode].max())
         levels = self.levels[rate, mode, :count, :longest].sort(-1).values
         return levels * self.spread[:count, None]
 
     def rotate(self, theta: Tensor) -> Tensor:
-        """Components (B, Q) of numbers (B, 4 (V + 3))."""
+        """Return the components (B, Q) of theta (B, 4 (V + 3))."""
         return (theta - self.mean) @ self.analysis.T
 
     def domain(self, coefficients: Tensor) -> Tensor:
-        """Domain coefficients (B, 4) at their nearest levels, straight through."""
+        """Return domain coefficients (B, 4) at their nearest levels, with straight-through gradients."""
         levels = self.domain_levels.sort().values
         return straight_through(coefficients, levels.expand(coefficients.shape[1], -1))
 
     @torch.no_grad()
     def modes(self, components: Tensor, rate: int) -> Tensor:
-        """The mode of least squared error for components (B, Q): int64 (B,)."""
+        """Return the mode with the least squared error for components (B, Q): int64 (B,)."""
         errors = []
         for mode in range(MODES):
             count = self.stored(rate, mode)
-            kept = components[:, :count]
+            coded = components[:, :count]
             lost = (components[:, count:] ** 2).sum(1)
-            errors.append(((rounded(kept, self.table(rate, mode)) - kept) ** 2).sum(1) + lost)
+            errors.append(((rounded(coded, self.table(rate, mode)) - coded) ** 2).sum(1) + lost)
         return torch.stack(errors, 1).argmin(1)
 
     def forward(self, theta: Tensor, rate: int) -> Tensor:
-        """Numbers (B, 4 (V + 3)) as they are stored at a rate, straight through."""
+        """Return theta (B, 4 (V + 3)) quantised at a rate, with straight-through gradients."""
         components = self.rotate(theta)
         modes = self.modes(components, rate)
         stored = torch.zeros_like(components)

@@ -1,4 +1,4 @@
-"""Training task of `collage-paper`, and from a trained network to the files of the model."""
+"""The training task of `collage-paper`, and the export of a trained network to the files of a model."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ ENCODER_PARTS = ("analysis.", "hypernetwork.", "quantiser.analysis", "quantiser.
 
 
 class PaperTask:
-    """L2 training at both rates at once (Poli et al. 2022, section 4: L2 on the picture, L2 on the code).
+    """Trains both rates at once with an L2 loss on picture and code (Poli et al. 2022, section 4).
 
-    Loss: mean over rates of MSE / 100 (8-bit units) + `loss.code` * mean of the squared numbers of the code,
-    gamma a and b.
+    The loss is the mean over rates of MSE / 100, in squared pixel levels, + `loss.code` * (mean of (gamma a)^2 +
+    mean of b^2).
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -44,20 +44,20 @@ class PaperTask:
         self.network = PaperNetwork(int(recipe.options["dictionary"]["atoms"]))
 
     def prepare(self, crops: Crops) -> None:
-        """Measure atoms, rotation and tables on the first crops of the first batches."""
+        """Calibrate atoms, rotation and tables on the first batches."""
         calibrate(self.network, torch.cat([crops.at(i) for i in range(self.calibration_batches)]))
 
     def enter(self, stage: Stage) -> None:
-        """Stages of this kind change nothing."""
+        """Do nothing: stages of this task do not change the network."""
 
     def export(self, crops: Crops, folder: Path) -> str:
         """Write the model, whose tables belong to the network."""
         return export(self.network, folder)
 
     def loss(self, network: nn.Module, batch: Tensor, stage: Stage) -> tuple[Tensor, dict[str, float]]:
-        """See the class; figures are the PSNR of the mean error at each rate in dB and the L2 of the code."""
+        """Return the loss of blocks (B, 3, 40, 40) uint8; figures are PSNR at each rate and L2 of the code."""
         decoded, factors = network(batch.float())
-        errors = [one.error.mean() for one in decoded]
+        errors = [at_rate.error.mean() for at_rate in decoded]
         code = ((factors.gamma * factors.a) ** 2).mean() + (factors.b**2).mean()
         loss = sum(errors) / (100 * len(errors)) + self.code_weight * code
         figures = {"loss": float(loss.detach()), "code": float(code.detach())}
@@ -67,7 +67,7 @@ class PaperTask:
 
 
 def whole(values: Tensor, unit: int, dtype: type[np.int16 | np.int32]) -> NDArray[np.generic]:
-    """Nearest whole multiples of 1 / unit as integers; ValueError if they do not fit the type."""
+    """Return the nearest multiples of 1 / unit as integers; ValueError if they do not fit the type."""
     rounded = torch.round(values.detach().double() * unit).numpy()
     limits = np.iinfo(dtype)
     if rounded.size and not limits.min <= rounded.min() <= rounded.max() <= limits.max:
@@ -76,10 +76,10 @@ def whole(values: Tensor, unit: int, dtype: type[np.int16 | np.int32]) -> NDArra
 
 
 def decoder_arrays(network: PaperNetwork) -> Arrays:
-    """Everything in the decoder file (`collage.paper.PaperDecoder.from_tensors` lists it)."""
+    """Return all arrays of the decoder file, which `PaperDecoder.from_tensors` lists."""
     quantiser = network.quantiser
     pairs = [(rate, mode) for rate in range(len(RATES)) for mode in range(MODES)]
-    kept = max(quantiser.stored(rate, mode) for rate, mode in pairs)
+    used = max(quantiser.stored(rate, mode) for rate, mode in pairs)
     levels = [
         quantiser.table(rate, mode)[component, : 2**width]
         for rate, mode in pairs
@@ -90,16 +90,16 @@ def decoder_arrays(network: PaperNetwork) -> Arrays:
     return {
         "atoms": whole(network.dictionary(), ATOM_UNIT, np.int16),
         "domain_levels": whole(domain, DOMAIN_UNIT, np.int32),
-        "mixing": whole(quantiser.synthesis[:kept], MIX_UNIT, np.int16),
+        "mixing": whole(quantiser.synthesis[:used], MIX_UNIT, np.int16),
         "mean": whole(quantiser.mean, SAMPLE_UNIT, np.int32),
-        "widths": quantiser.widths[..., :kept].numpy().astype(np.int32),
+        "widths": quantiser.widths[..., :used].numpy().astype(np.int32),
         "levels": whole(torch.cat(levels), SAMPLE_UNIT, np.int32),
         "iterations": np.array([ITERATIONS], np.int32),
     }
 
 
 def encoder_arrays(network: PaperNetwork) -> Arrays:
-    """Everything in the encoder file: linear parts in single, the convolutional one in half precision."""
+    """Return all arrays of the encoder file: linear parts float32, the convolutional part float16."""
     state = network.state_dict()
     return {
         name: value.to(torch.float16 if name.startswith("hypernetwork.") else torch.float32).numpy()
@@ -110,9 +110,9 @@ def encoder_arrays(network: PaperNetwork) -> Arrays:
 
 @torch.no_grad()
 def export(network: PaperNetwork, folder: Path) -> str:
-    """Write the decoder and encoder files of a model and return the fingerprint; earlier encoders go.
+    """Write the decoder and encoder files of a model and return the fingerprint.
 
-    Raises ValueError if a number does not fit its integer type.
+    Encoder files of earlier versions are deleted. Raises ValueError if a value does not fit its integer type.
     """
     network = network.cpu().eval()
     arrays = decoder_arrays(network)
