@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,32 +31,18 @@ Block = tuple[bytes, bytes, bool]
 """Filtered rows, the bytes before them, whether they are the last."""
 
 
-def write_png(
-    stream: BinaryIO,
-    bands: Iterable[NDArray[np.uint8]],
-    *,
-    width: int,
-    height: int,
-    channels: int,
-    metadata: Mapping[str, bytes] | None = None,
-    compression: int = COMPRESSION,
-) -> None:
-    """Write `bands`, each uint8 of shape (rows, width, channels) and `height` rows in all, to `stream`.
-
-    `channels` is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA); `metadata` may hold 'icc', 'exif' and 'xmp'.
-    `compression` is a level of zlib, 0 (stored) to 9. The stream need not be seekable.
-    """
-    for chunk in png_chunks(bands, (width, height, channels), metadata or {}, compression):
-        stream.write(chunk)
-
-
 def png_chunks(
     bands: Iterable[NDArray[np.uint8]],
     shape: tuple[int, int, int],
     metadata: Mapping[str, bytes],
-    compression: int,
+    compression: int = COMPRESSION,
 ) -> Iterator[bytes]:
-    """Yield the file piece by piece; `shape` is (width, height, channels)."""
+    """Yield the file piece by piece.
+
+    `bands` are uint8 of shape (rows, width, channels) for a `shape` of (width, height, channels), with 1
+    (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels; `metadata` may hold 'icc', 'exif' and 'xmp'.
+    `compression` is a level of zlib, 0 (stored) to 9.
+    """
     width, height, channels = shape
     yield SIGNATURE
     yield _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0))

@@ -121,7 +121,7 @@ def test_a_failure_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) 
     assert names() == ["bad.png", "late.clg", "late.png", "photo.clg", "photo.png"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not one", b"\x89PNG\r\n\x1a\n", b"\x8fCLG\r\n\x1a\n\x01"])
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"\x8fCLG\r\n\x1a\n\x01"])
 def test_what_is_no_clg_file_is_one_line(content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     Path("bad.clg").write_bytes(content)
     assert run(["decode", "bad.clg"]) == 1
@@ -192,11 +192,11 @@ def test_other_modes_and_metadata(channels: int) -> None:
     image.save("mode.png", exif=exif)
     assert run([*ENCODE, "mode.png"]) == 0
     assert run(["decode", "-o", "out.png", "mode.clg"]) == 0
-    with Image.open("out.png") as found:
-        assert found.mode == image.mode
-        assert found.getexif()[0x010F] == "A camera"
+    with Image.open("out.png") as decoded:
+        assert decoded.mode == image.mode
+        assert decoded.getexif()[0x010F] == "A camera"
         if channels != 1:
-            np.testing.assert_array_equal(np.asarray(found)[..., -1], np.asarray(image)[..., -1])
+            np.testing.assert_array_equal(np.asarray(decoded)[..., -1], np.asarray(image)[..., -1])
 
 
 def test_several_processes_make_the_same_files() -> None:
@@ -241,7 +241,7 @@ def test_decoding_imports_only_what_it_needs() -> None:
 
 
 def test_traceback_is_for_those_who_ask(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("bad.clg").write_bytes(b"not one")
+    Path("bad.clg").write_bytes(b"not a picture")
     assert run(["--traceback", "decode", "bad.clg"]) == 1
     assert "Traceback" in capsys.readouterr().err
 

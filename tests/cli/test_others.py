@@ -34,9 +34,9 @@ def test_info(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(scene(20, 30)).save(source)
     assert run(["encode", "--quiet", "--model", "tiny", "--effort", "0", str(source)]) == 0
     assert run(["info", "--json", str(target)]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["input"], found["width"], found["height"]) == (str(target), 30, 20)
-    assert (found["model"], found["bytes"]) == ("tiny", target.stat().st_size)
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["input"], figures["width"], figures["height"]) == (str(target), 30, 20)
+    assert (figures["model"], figures["bytes"]) == ("tiny", target.stat().st_size)
     assert run(["info", str(target)]) == 0
     assert "tiny" in capsys.readouterr().out
 
@@ -115,7 +115,7 @@ def test_a_batch_in_processes_reports_each_failure(capsys: pytest.CaptureFixture
     assert said.err.splitlines()[-1] == "collage: 1 of 3 files failed"
 
 
-def test_an_error_of_ours_is_told_from_an_error_of_theirs() -> None:
+def test_errors_are_described_in_one_line() -> None:
     assert batch.describe(FileNotFoundError(2, "No such file", "x")) == "No such file: x"
     assert "internal error" in batch.describe(TypeError("x"))
     assert batch.describe(ValueError("a\n b")) == "a b"

@@ -57,46 +57,46 @@ def test_distances_of_similarities_are_exact(
 ) -> None:
     matrix, offset = size * turn(angle, mirror), np.array((x, y))
     points = np.random.default_rng(1).uniform(-3, 3, (60, 2))
-    found = image_distances(shape, matrix[None], offset[None], points, np)[:, 0]  # type: ignore[arg-type]
+    distances = image_distances(shape, matrix[None], offset[None], points, np)[:, 0]  # type: ignore[arg-type]
     edge = outline(shape) @ matrix.T + offset
     nearest = np.sqrt(((points[:, None] - edge) ** 2).sum(2)).min(1)
     signs = np.where(inside(shape, (points - offset) @ np.linalg.inv(matrix).T), -1, 1)
-    np.testing.assert_allclose(found, signs * nearest, atol=3e-3 * size)
+    np.testing.assert_allclose(distances, signs * nearest, atol=3e-3 * size)
 
 
 @pytest.mark.parametrize("shape", FUNCTIONS)
 def test_distances_of_affine_images(shape: str) -> None:
     matrix, offset = np.array(((0.9, 0.3), (-0.1, 0.2))), np.array((0.2, -0.1))
     points = np.random.default_rng(2).uniform(-1.3, 1.3, (600, 2))
-    found = image_distances(shape, matrix[None], offset[None], points, np)[:, 0]  # type: ignore[arg-type]
+    distances = image_distances(shape, matrix[None], offset[None], points, np)[:, 0]  # type: ignore[arg-type]
     edge = outline(shape, 1000) @ matrix.T + offset
     nearest = np.sqrt(((points[:, None] - edge) ** 2).sum(2)).min(1)
     signs = np.where(inside(shape, (points - offset) @ np.linalg.inv(matrix).T), -1, 1)
     if shape == "line":
-        np.testing.assert_allclose(found, nearest, atol=3e-3)
+        np.testing.assert_allclose(distances, nearest, atol=3e-3)
         return
-    assert (np.sign(found) == signs).all()
+    assert (np.sign(distances) == signs).all()
     near = nearest < 0.02
     assert near.any()
     # Beyond a corner of a slanted rectangle the first order is not enough.
     beside = near & (np.abs((points - offset) @ np.linalg.inv(matrix).T).min(1) < 0.95)
     assert beside.sum() > 10
-    np.testing.assert_allclose(found[beside], (signs * nearest)[beside], atol=0.004)
+    np.testing.assert_allclose(distances[beside], (signs * nearest)[beside], atol=0.004)
     # What lets far images be left out: never below the distance to the disk around the image.
     reach = spans(matrix, np)[0] * (1 if shape == "disk" else math.sqrt(2))
-    assert (found >= np.linalg.norm(points - offset, axis=1) - reach - 1e-12).all()
+    assert (distances >= np.linalg.norm(points - offset, axis=1) - reach - 1e-12).all()
 
 
 @settings(max_examples=50, deadline=None)
 @given(sharpness=st.floats(0.5, 500), seed=st.integers(0, 99), count=st.integers(1, 40))
 def test_the_smooth_union_is_bounded(sharpness: float, seed: int, count: int) -> None:
     distances = np.random.default_rng(seed).normal(0, 1, (20, count))
-    found, least = smooth_union(distances, sharpness, np), distances.min(1)
-    assert (found <= least + 1e-12).all()
-    assert (found >= least - math.log(count) / sharpness - 1e-12).all()
+    union, least = smooth_union(distances, sharpness, np), distances.min(1)
+    assert (union <= least + 1e-12).all()
+    assert (union >= least - math.log(count) / sharpness - 1e-12).all()
     assert (smooth_union(distances, math.inf, np) == least).all()
     on_torch = smooth_union(torch.from_numpy(distances), sharpness, torch)
-    np.testing.assert_allclose(on_torch.numpy(), found, atol=1e-12)
+    np.testing.assert_allclose(on_torch.numpy(), union, atol=1e-12)
 
 
 def gasket(shape: str = "disk", depth: int = 3) -> System:
@@ -185,12 +185,12 @@ def test_numbers_make_the_maps_they_come_from(kind: str) -> None:
         matrix = turn(rng.uniform(-3, 3)) * size @ turn(rng.uniform(-3, 3), mirror)
         offset = rng.uniform(-1, 1, 2)
         numbers = torch.tensor(numbers_of(kind, matrix, offset))[None]  # type: ignore[arg-type]
-        found, moved = maps(kind, numbers, torch.tensor([mirror]))  # type: ignore[arg-type]
-        np.testing.assert_allclose(found[0], matrix, atol=1e-6)
+        matrices, moved = maps(kind, numbers, torch.tensor([mirror]))  # type: ignore[arg-type]
+        np.testing.assert_allclose(matrices[0], matrix, atol=1e-6)
         np.testing.assert_allclose(moved[0], offset, atol=1e-6)
     wild = torch.from_numpy(rng.normal(0, 50, (9, 6 if kind == "affine" else 4)))
-    found, _ = maps(kind, wild, torch.ones(9))  # type: ignore[arg-type]
-    assert float(spans(found, torch)[0].max()) < 1
+    matrices, _ = maps(kind, wild, torch.ones(9))  # type: ignore[arg-type]
+    assert float(spans(matrices, torch)[0].max()) < 1
 
 
 def sierpinski_target() -> Target:
@@ -199,11 +199,11 @@ def sierpinski_target() -> Target:
 
 def test_the_distances_of_a_target() -> None:
     target = Target(np.pad(np.ones((6, 6), bool), 5))
-    found = target.distances() / target.unit
-    assert found[8, 8] == pytest.approx(-2.5)
-    assert found[5, 8] == pytest.approx(-0.5)
-    assert found[4, 8] == pytest.approx(0.5)
-    assert found[8, 0] == pytest.approx(4.5)
+    distances = target.distances() / target.unit
+    assert distances[8, 8] == pytest.approx(-2.5)
+    assert distances[5, 8] == pytest.approx(-0.5)
+    assert distances[4, 8] == pytest.approx(0.5)
+    assert distances[8, 0] == pytest.approx(4.5)
     with pytest.raises(UnsupportedImageError, match="empty"):
         Target(np.zeros((4, 4), bool))
 
@@ -215,8 +215,8 @@ def test_a_gasket_is_recovered() -> None:
     target = sierpinski_target()
     system = fit(target, SHORT)
     assert spans(system.matrices, np)[0] == pytest.approx(0.5, abs=0.03)
-    found = pixels(system, View(SIDE, SIDE, 3)) >= 128
-    assert (found & target.mask).sum() / (found | target.mask).sum() > 0.7
+    drawn = pixels(system, View(SIDE, SIDE, 3)) >= 128
+    assert (drawn & target.mask).sum() / (drawn | target.mask).sum() > 0.7
 
 
 def test_a_checkpoint_goes_on_to_the_same_result(tmp_path: Path) -> None:
@@ -227,9 +227,9 @@ def test_a_checkpoint_goes_on_to_the_same_result(tmp_path: Path) -> None:
     )
     straight = fit(target, settings_)
 
-    def stop(step: int, loss: float, one: Fit) -> None:
+    def stop(step: int, loss: float, current: Fit) -> None:
         if step == 5:
-            one.save(path)
+            current.save(path)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

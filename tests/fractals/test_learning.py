@@ -54,17 +54,19 @@ def test_scan_and_loop_agree(length: int) -> None:
     drawn = _drawn(numbers, 3, length)
     points = [form(*drawn) for form in (embedding.loop, embedding.scan)]
     weights = torch.randn(points[0].shape, generator=torch.Generator().manual_seed(0))
-    gradients = [torch.autograd.grad((one * weights).sum(), numbers, retain_graph=True)[0] for one in points]
+    gradients = [
+        torch.autograd.grad((sequence * weights).sum(), numbers, retain_graph=True)[0] for sequence in points
+    ]
     torch.testing.assert_close(*points)
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
 
 def test_points_are_those_of_the_ifs() -> None:
-    A, b, indices, begin = (one.detach() for one in _drawn(_systems(1, 3), 2, 9))
+    A, b, indices, begin = (tensor.detach() for tensor in _drawn(_systems(1, 3), 2, 9))
     points = embedding.loop(A, b, indices, begin)
     frame = IFS(A[0].numpy(), b[0].numpy())
     assert points[0].numpy() == pytest.approx(frame.points(indices[0].numpy()), abs=1e-5)
-    picture = IFS(*(one[0].numpy() for one in parameters.to_picture(A.double(), b.double())))
+    picture = IFS(*(part[0].numpy() for part in parameters.to_picture(A.double(), b.double())))
     placed = picture.points(indices[0].numpy()) * (13, 7) - 0.5  # 13 columns, 7 rows
     assert torch.stack(rendering.pixels(points, 7, 13), -1)[0].numpy() == pytest.approx(placed, abs=1e-4)
     back = parameters.to_frame(*parameters.to_picture(A.double(), b.double()))
@@ -75,7 +77,9 @@ def test_separable_and_plain_rendering_agree() -> None:
     numbers = _systems(2, 4)
     points = embedding.loop(*_drawn(numbers, 3, 20))
     pictures = [form(points, 9, 14, 1.7) for form in (rendering.separable, rendering.plain)]
-    gradients = [torch.autograd.grad(one.square().sum(), numbers, retain_graph=True)[0] for one in pictures]
+    gradients = [
+        torch.autograd.grad(picture.square().sum(), numbers, retain_graph=True)[0] for picture in pictures
+    ]
     torch.testing.assert_close(*pictures)
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
@@ -107,16 +111,16 @@ def test_the_compiled_form_agrees(tau: float, batch: int) -> None:
     pictures = native.render(points[0], *size, tau), rendering.separable(points[1], *size, tau)
     torch.testing.assert_close(*pictures, rtol=1e-5, atol=2e-5)
     weights = torch.randn(pictures[0].shape, generator=torch.Generator().manual_seed(0))
-    _same_gradients(numbers, *((one * weights).sum() for one in pictures))
+    _same_gradients(numbers, *((picture * weights).sum() for picture in pictures))
     targets = torch.rand(3, *size, generator=torch.Generator().manual_seed(1))
     for clamp in (True, False):
         cut = pictures[1].clamp(max=1) if clamp else pictures[1]
-        found = (
+        errors = (
             native.errors(A, b, indices, begin, targets, tau, clamp),
             (cut - targets[:, None]).square().mean((-2, -1)),
         )
-        torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
-        _same_gradients(numbers, *((one * weights[..., 0, 0]).sum() for one in found))
+        torch.testing.assert_close(*errors, rtol=1e-5, atol=1e-6)
+        _same_gradients(numbers, *((losses * weights[..., 0, 0]).sum() for losses in errors))
 
 
 def _same_gradients(numbers, *values) -> None:
@@ -140,15 +144,15 @@ def test_points_that_run_away_are_noticed(engine: str) -> None:
 def test_threads_do_not_change_the_result() -> None:
     numbers = _systems(5, 4)
     A, b, indices, _ = _drawn(numbers, 3, 20)
-    found = []
+    gradients = []
     for threads in (1, 3):
         torch.set_num_threads(threads)
         renderer = objective.Renderer(12, 12, 1.0, "native")
         loss = renderer.errors(
             A, b, indices, torch.rand(5, 12, 12, generator=torch.Generator().manual_seed(0)), True
         )
-        found.append(torch.autograd.grad(loss.sum(), numbers, retain_graph=True)[0])
-    assert torch.equal(*found)
+        gradients.append(torch.autograd.grad(loss.sum(), numbers, retain_graph=True)[0])
+    assert torch.equal(*gradients)
 
 
 def test_a_large_window_is_not_compiled() -> None:
@@ -224,14 +228,14 @@ def test_settings_have_an_effect(change: dict[str, float]) -> None:
 
 
 def test_what_diverges_is_restarted_with_the_seed_named() -> None:
-    told: list[Restart] = []
+    restarts: list[Restart] = []
     config = replace(SMALL, form="plain", learning_rate=3.0, seed=7, restarts=2)
-    fitted = fit(_target()[None], config, on_restart=told.append)
-    assert [one.seed for one in told] == [7, 8, 9]
-    assert "diverged at step" in str(told[0])
-    assert "restarted with seed 8" in str(told[0])
-    assert "given up" in str(told[-1])
-    assert fitted.restarts == tuple(told)
+    fitted = fit(_target()[None], config, on_restart=restarts.append)
+    assert [restart.seed for restart in restarts] == [7, 8, 9]
+    assert "diverged at step" in str(restarts[0])
+    assert "restarted with seed 8" in str(restarts[0])
+    assert "given up" in str(restarts[-1])
+    assert fitted.restarts == tuple(restarts)
     assert fitted.diverged.all()
     assert np.isfinite(fitted.A).all()
     assert np.isnan(fitted.losses[0, -1])
@@ -241,19 +245,19 @@ def test_only_what_diverged_is_fitted_again(monkeypatch: pytest.MonkeyPatch) -> 
     real, calls = objective.Renderer.errors, []
 
     def failing(self, A, b, indices, targets, clamp):
-        found = real(self, A, b, indices, targets, clamp)
+        losses = real(self, A, b, indices, targets, clamp)
         calls.append(len(targets))
-        return found * torch.tensor([1.0, torch.nan]).unsqueeze(1) if len(calls) == 4 else found
+        return losses * torch.tensor([1.0, torch.nan]).unsqueeze(1) if len(calls) == 4 else losses
 
     monkeypatch.setattr(objective.Renderer, "errors", failing)
     steps: list[tuple[int, list[int]]] = []
     targets = np.stack([_target(), _target()[::-1]])
     fitted = fit(
-        targets, replace(SMALL, steps=6), on_step=lambda one: steps.append((one.number, one.targets.tolist()))
+        targets, replace(SMALL, steps=6), on_step=lambda step: steps.append((step.number, step.targets.tolist()))
     )
     assert calls == [2] * 6 + [1] * 6
     assert fitted.seeds.tolist() == [0, 1]
-    assert [(one.target, one.step, one.next_seed) for one in fitted.restarts] == [(1, 4, 1)]
+    assert [(restart.target, restart.step, restart.next_seed) for restart in fitted.restarts] == [(1, 4, 1)]
     assert steps[0] == (1, [0, 1])
     assert steps[-1] == (6, [1])
     assert not fitted.diverged.any()

@@ -96,9 +96,9 @@ def test_a_palette_becomes_the_colours_it_stands_for() -> None:
 def test_transparency_of_palette_and_colour_key_is_kept() -> None:
     image = to_pillow(picture("RGB")).quantize(16)
     image.info["transparency"] = 3
-    found = to_array(image)
-    assert found.shape == (29, 31, 4)
-    np.testing.assert_array_equal(found[..., 3] == 0, np.asarray(image) == 3)
+    converted = to_array(image)
+    assert converted.shape == (29, 31, 4)
+    np.testing.assert_array_equal(converted[..., 3] == 0, np.asarray(image) == 3)
     key = tuple(int(value) for value in picture("RGB")[4, 5])
     keyed = to_pillow(picture("RGB"))
     keyed.info["transparency"] = key
@@ -146,14 +146,14 @@ def test_saving_keeps_metadata(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"kept.{suffix}"
     to_pillow(picture("RGB"), metadata()).save(path)
     with Image.open(path) as image:
-        found = metadata_of(image)
+        kept = metadata_of(image)
         exif = image.getexif()
-    assert found["icc"] == metadata()["icc"]
-    assert found["xmp"] == metadata()["xmp"]
+    assert kept["icc"] == metadata()["icc"]
+    assert kept["xmp"] == metadata()["xmp"]
     assert (exif[0x010F], exif[0x0112]) == ("A camera", 6)
     assert exif.get_ifd(0x8769)[0x9003] == "2021:02:03 04:05:06"
     if suffix != "tif":
-        assert found["exif"] == metadata()["exif"]
+        assert kept["exif"] == metadata()["exif"]
 
 
 def test_what_is_passed_to_save_comes_first(tmp_path: Path) -> None:

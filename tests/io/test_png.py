@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from collagecodec.io import png
-from collagecodec.io.png import write_png
+from collagecodec.io.png import png_chunks
 
 METADATA = {"exif": b"II*\0\x08\0\0\0\0\0\0\0\0\0", "xmp": b"<x/>"}
 
@@ -23,13 +23,13 @@ def gradient(width: int, height: int) -> NDArray[np.uint8]:
     return np.stack([(x * (3 + c) + y * (7 - c)) // 5 % 251 for c in range(3)], axis=2).astype(np.uint8)
 
 
-def written(array: NDArray[np.uint8], rows: int, **options: object) -> bytes:
+def written(
+    array: NDArray[np.uint8], rows: int, metadata: dict[str, bytes] | None = None, compression: int = 1
+) -> bytes:
     """The PNG file of `array` (H, W, C), written in bands of `rows` rows."""
     height, width, channels = array.shape
     bands: Iterator[NDArray[np.uint8]] = (array[start : start + rows] for start in range(0, height, rows))
-    stream = io.BytesIO()
-    write_png(stream, bands, width=width, height=height, channels=channels, **options)  # type: ignore[arg-type]
-    return stream.getvalue()
+    return b"".join(png_chunks(bands, (width, height, channels), metadata or {}, compression))
 
 
 @given(

@@ -38,9 +38,9 @@ def whole(source: Source) -> NDArray[np.uint8]:
 def check_every_way_of_reading(source: Source, array: NDArray[np.uint8]) -> None:
     assert (source.height, source.width, source.channels) == array.shape
     for start, stop in ((0, 200), (150, 300), (300, 553), (297, 553), (0, 10), (400, 401)):
-        found = source.rows(start, stop)
-        assert found.dtype == np.uint8
-        np.testing.assert_array_equal(found, array[start:stop])
+        rows = source.rows(start, stop)
+        assert rows.dtype == np.uint8
+        np.testing.assert_array_equal(rows, array[start:stop])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -158,10 +158,10 @@ def test_metadata_survive(tmp_path: Path, suffix: str) -> None:
     exif[0x010F] = "A camera"
     save(path, picture(3), metadata={"exif": exif.tobytes()[6:], "xmp": b"<x/>"})
     for large in (0, 10**9):
-        found = open_source(path, large=large).metadata
-        assert found["xmp"] == b"<x/>"
+        metadata = open_source(path, large=large).metadata
+        assert metadata["xmp"] == b"<x/>"
         kept = Image.Exif()
-        kept.load(found["exif"])
+        kept.load(metadata["exif"])
         assert kept[0x010F] == "A camera"
 
 

@@ -125,11 +125,11 @@ def test_thumbnails_are_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "size"), [((650, 450), (650, 450)), ((651, 450), (1300, 900)), ((1, 1), (82, 57))]
+    ("least", "size"), [((650, 450), (650, 450)), ((651, 450), (1300, 900)), ((1, 1), (82, 57))]
 )
-def test_a_draft_is_not_smaller_than_wanted(wanted: tuple[int, int], size: tuple[int, int]) -> None:
+def test_a_draft_is_not_smaller_than_asked(least: tuple[int, int], size: tuple[int, int]) -> None:
     with Image.open(io.BytesIO(encoded(to_pillow(scene(900, 1300))))) as image:
-        image.draft("RGB", wanted)
+        image.draft("RGB", least)
         assert image.size == size
         image.load()
         assert image.im.size == size
