@@ -1,12 +1,12 @@
 """Bytes of the `.clg` format: container, entropy coding, checksums. Knows nothing about pictures.
 
     container    whole files: `write`, `Reader`, `probe`
-    header       what stands in front: sizes, codec, tiling, fingerprint
+    header       the header chunk: sizes, codec, tiling, fingerprint
     chunks       signature, framing, checksums, metadata
     varint       numbers of variable length
     entropy      integers under probability tables, coded with ANS
     fixed_width  integers of a fixed number of bits
-    errors       everything that is raised on purpose
+    errors       the exceptions
 
 The format is specified in `FORMAT.md` beside this file.
 """

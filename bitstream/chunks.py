@@ -1,4 +1,4 @@
-"""Magic number, chunk framing with checksums, and the metadata that travels in chunks of its own."""
+"""Magic number, framing of chunks with checksums, and metadata chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CRC_BYTES = 4
 MAX_METADATA = 2**26
 
 METADATA_TYPES = MappingProxyType({"icc": b"i", "exif": b"e", "xmp": b"x", "geo": b"g"})
-"""Name of a kind of metadata -> type byte of its chunk."""
+"""Type byte of the chunk of each kind of metadata."""
 
 _RAW, _ZLIB = 0, 1
 
@@ -42,14 +42,14 @@ _MANGLED = (
 
 
 def probe(prefix: bytes) -> bool:
-    """Tell whether `prefix`, the first 8 or more bytes of a file, begin a `.clg` file of any version."""
+    """Return whether `prefix`, at least the first 8 bytes of a file, is the start of a `.clg` file."""
     return bytes(prefix[: len(MAGIC)]) == MAGIC
 
 
 def check_signature(data: memoryview) -> int:
     """Check magic and version; return the offset of the first chunk.
 
-    Raises FormatError, which says what the file looks like instead.
+    Raises FormatError for any other file; the message names the format that the file resembles.
     """
     start = bytes(data[:16])
     if not start:

@@ -1,11 +1,11 @@
 """Entropy coding of integers with `constriction`'s ANS coder, grouped by probability table.
 
 A tile is coded in passes. The decoder knows the table of every symbol of a pass before it reads the pass (a
-prior derives it from earlier passes), so the symbols of a pass are sorted by table and each group is one
-call. The coder is a stack: the encoder pushes in the reverse of the order in which the decoder pops.
+prior derives it from earlier passes), so the symbols of a pass are sorted by table, and each group takes a
+single call. The coder is a stack: the encoder pushes symbols in reverse order.
 
-`constriction` turns damaged data silently into wrong symbols. Checksums are the container's; what can be
-checked here is that the coder is exactly empty at the end (`Decoder.finish`).
+`constriction` silently decodes damaged data to wrong symbols. The container has checksums; this module can
+only check that the coder is empty at the end (`Decoder.finish`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _CLASS_MODEL = _model(_CLASS_COUNTS)
 
 
 def quantised_weights(counts: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Return the fixed-point probabilities that the coder uses for `counts`: int64, sum 2^24.
+    """Return the fixed-point probabilities of the coder for `counts`: int64, with a sum of 2^24.
 
     >>> quantised_weights(np.array([3, 1])).tolist()
     [12582911, 4194305]
@@ -65,9 +65,9 @@ class Tables:
     2^40: entry j <= 2 * L is the value j - L, the last entry is the escape for all values beyond +-L. L, the
     radius, may differ from table to table, 0 .. 32767. A two-dimensional array is a sequence of such tables.
 
-    Table 0 means "surely zero": its symbols are not coded and decode to 0. `counts[0]` is never looked at.
+    Table 0 means "surely zero": its symbols are not coded and decode to 0. `counts[0]` is ignored.
 
-    Raises ValueError on anything else.
+    Raises ValueError for invalid counts.
     """
 
     def __init__(self, counts: Sequence[ArrayLike] | NDArray[np.integer[Any]]) -> None:
@@ -84,7 +84,7 @@ class Tables:
         return len(self.counts)
 
     def model(self, table: int) -> Any:
-        """Return the `constriction` model of `table` (1 or more), made when it is first needed."""
+        """Return the `constriction` model of `table` (1 or more), which is created on first use."""
         model = self._models[table]
         if model is None:
             model = self._models[table] = _model(self.counts[table])
@@ -161,7 +161,7 @@ def _push(coder: Any, symbols: NDArray[np.int32], indices: NDArray[np.uint8], ta
 
 
 class Decoder:
-    """Decodes what `encode` made, pass by pass.
+    """Decodes the output of `encode`, pass by pass.
 
     `data` is the output of `encode`. Raises FormatError if it cannot be the output of any coder.
     """
@@ -205,7 +205,7 @@ class Decoder:
         return values
 
     def finish(self) -> None:
-        """Raise FormatError unless everything that was encoded has been decoded, no more and no less."""
+        """Raise FormatError unless exactly the encoded symbols have been decoded."""
         if not self._coder.is_empty():
             raise FormatError("the coded data do not end with the last symbol: the file is damaged")
 

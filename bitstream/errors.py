@@ -1,4 +1,4 @@
-"""The exceptions of the project. Everything a caller may want to catch descends from `CollageError`.
+"""The exceptions of the project, all derived from `CollageError`.
 
     CollageError
     ├── FormatError            the bytes are not a readable .clg file: magic, version, checksum, truncation
@@ -44,4 +44,4 @@ class UnsupportedImageError(CollageError):
 
 
 class MissingLibraryError(CollageError):
-    """What was asked for needs a library that is optional and not installed here."""
+    """The operation needs an optional library that is not installed."""

@@ -1,7 +1,7 @@
 """Codes of a fixed number of bits, without entropy coding.
 
-Symbol after symbol, least significant bit first, into bytes that fill from their least significant bit; the
-last byte is padded with zeros.
+Symbols are written one after the other, least significant bit first. Bytes are filled from their least
+significant bit, and the last byte is padded with zeros.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def pack_fixed(symbols: NDArray[np.integer[Any]], bits: int | NDArray[np.integer
     if symbols.ndim != 1 or not np.issubdtype(symbols.dtype, np.integer):
         raise ValueError(f"symbols are one-dimensional integers, not {symbols.dtype} of {symbols.shape}")
     widths = _widths(bits, symbols.size)
-    # Unsigned numbers beyond int64 turn negative here, and are refused like them.
+    # Unsigned integers beyond int64 become negative here and are refused.
     signed = symbols.astype(np.int64)
     bad = (signed < 0) | (signed >> widths != 0)
     if bad.any():
@@ -68,7 +68,7 @@ def unpack_fixed(
 
 
 def _widths(bits: ArrayLike, count: int) -> NDArray[np.int64]:
-    """Return one checked width a symbol, int64, shape (count,)."""
+    """Return the checked width of every symbol, int64, shape (count,)."""
     widths = np.asarray(bits)
     if widths.ndim and widths.shape != (count,):
         raise ValueError(f"there are {count} symbols and widths of shape {widths.shape}")

@@ -18,7 +18,7 @@ MAX_BYTES = 5
 
 
 def size(value: int) -> int:
-    """Return how many bytes `value` takes, 1 .. 5."""
+    """Return the number of bytes of `value`, 1 .. 5."""
     return max(1, (value.bit_length() + 6) // 7)
 
 
