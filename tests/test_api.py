@@ -281,7 +281,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(data, width, heig
 
 def test_info(data):
     found = collagecodec.info(data).to_dict()
-    assert found["width"], found["height"] == (312, 200)
+    assert (found["width"], found["height"]) == (312, 200)
     assert (found["mode"], found["codec"], found["model"]) == ("RGB", "collage", "tiny")
     assert found["bytes"] == len(data)
     assert 18 < found["step"] < 22

@@ -68,7 +68,7 @@ def test_regions_are_parts_of_the_whole(cell: int, scale: Fraction) -> None:
         if exact:
             np.testing.assert_array_equal(region, whole[top:bottom, left:right])
         else:
-            assert psnr(region, whole[top:bottom, left:right]) > 20
+            assert psnr(region, whole[top:bottom, left:right]) > 33
 
 
 @settings(max_examples=40, deadline=None)

@@ -49,7 +49,7 @@ def test_pictures_keep_their_shape_and_most_of_their_look(bpp: float, shape: tup
     decoded = codec.decode(data)
     assert decoded.shape == picture.shape
     assert decoded.dtype == np.uint8
-    assert psnr(decoded, picture) > 20
+    assert psnr(decoded, picture) > 33.5
     blocks = -(-shape[0] // 40) * -(-shape[1] // 40)
     header = len(data) - blocks * BLOCK_BITS[RATES.index(bpp)] // 8
     assert 0 < header <= 40
@@ -90,7 +90,7 @@ def test_other_sizes_are_close_to_their_natural_neighbours() -> None:
     assert psnr(double.reshape(120, 2, 120, 2, 3).mean((1, 3)), native) > 30
     huge = codec.decode(data, scale=9, region=(50, 50, 4, 4)).astype(float)
     assert huge.shape == (36, 36, 3)
-    assert psnr(huge.reshape(4, 9, 4, 9, 3).mean((1, 3)), native[50:54, 50:54]) > 25
+    assert psnr(huge.reshape(4, 9, 4, 9, 3).mean((1, 3)), native[50:54, 50:54]) > 56
 
 
 def test_regions_read_only_their_tiles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_detail_appears_when_a_known_code_is_enlarged() -> None:
     data, _ = known(8, 96, 3)
     native, double = (PifsCodec().decode(data, scale=scale).astype(float) for scale in (1, 2))
     means = double.reshape(96, 2, 96, 2).mean((1, 3))
-    assert psnr(means, native) > 20
+    assert psnr(means, native) > 28.8
     assert np.abs(double - np.kron(means, np.ones((2, 2)))).mean() > 3
 
 
