@@ -12,10 +12,10 @@ from PIL import Image
 from tiny_model import models_in, scene
 
 import collagecodec
-from collagecodec.cli.main import run
+from collagecodec.cli.main import run as run_command
 from collagecodec.errors import UnsupportedImageError
 from collagecodec.training import loop
-from collagecodec.training.config import read_recipe
+from collagecodec.training.config import Recipe, Stage, read_recipe
 from collagecodec.training.data import Crops, is_held_out, list_pictures, load_rgb
 from collagecodec.training.tasks import make_task
 
@@ -102,8 +102,8 @@ def test_data_that_cannot_be_used(tmp_path, pictures):
 
 @pytest.mark.parametrize("name", ["aerial", "paper"])
 def test_recipes_that_ship_can_be_read(name):
-    found = read_recipe(Path(__file__).parents[2] / "models" / name / "config.toml")
-    assert (found.kind, found.name) == ("collage" if name == "aerial" else "paper", name)
+    recipe = read_recipe(Path(__file__).parents[2] / "models" / name / "config.toml")
+    assert (recipe.kind, recipe.name) == ("collage" if name == "aerial" else "paper", name)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_recipes_that_are_wrong_say_where(recipe, change, message):
 
 
 def trained(recipe: Path, pictures: Path, folder: Path, stop_after: int | None = None) -> loop.Run:
-    found = read_recipe(recipe)
-    one = loop.Run(found, make_task(found), folder, Fabric(accelerator="cpu", devices=1))
-    one.resume()
+    settings = read_recipe(recipe)
+    run = loop.Run(settings, make_task(settings), folder, Fabric(accelerator="cpu", devices=1))
+    run.resume()
     seen = 0
 
     def interrupt(*_: object) -> None:
@@ -139,8 +139,8 @@ def trained(recipe: Path, pictures: Path, folder: Path, stop_after: int | None =
         crops.batch = batch
         return crops
 
-    one.train(sized, interrupt)
-    return one
+    run.train(sized, interrupt)
+    return run
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(recipe, pictures, tmp_path, monkeypatch):
@@ -157,9 +157,32 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(recipe, picture
     assert (tmp_path / "parts" / "log.jsonl").read_text().count("\n") == 7
 
 
+def test_training_lowers_the_loss_on_held_out_crops(tmp_path):
+    stage = Stage("prior", batch=2, updates=5, train=("prior",), rates={"prior": 0.3})
+    options = {"rate": {"steps": [10.0, 80.0], "trade_off": 20.5}}
+    recipe = Recipe("collage", "fresh", 3, weights=(1.0,), crop=64, stages=(stage,), options=options)
+    task = make_task(recipe)
+    held_out = Crops([([scene(120, 140, seed=seed) for seed in range(20, 24)], 1.0)], 64, 4, seed=1).at(0)
+
+    def held_out_loss() -> float:
+        # The seed fixes the quantiser steps that the task draws.
+        torch.manual_seed(5)
+        with torch.no_grad():
+            return task.loss(task.network, held_out, stage)[1]["loss"]
+
+    untrained = held_out_loss()
+    run = loop.Run(recipe, task, tmp_path, Fabric(accelerator="cpu", devices=1))
+    # Without the values that preparation measures, the prior has everything to learn.
+    run.prepared = True
+    pictures = [scene(120, 140, seed=seed) for seed in range(4)]
+    run.train(lambda batch: Crops([(pictures, 1.0)], 64, batch, seed=1), lambda *_: None)
+    assert held_out_loss() < 0.75 * untrained
+
+
 def test_the_command_makes_a_model_that_works(recipe, pictures, tmp_path, capsys):
     arguments = ["train", str(recipe), "--data", str(pictures), "--out", str(tmp_path / "run")]
-    assert run([*arguments, "--export", str(tmp_path / "models" / "fresh"), "--device", "cpu", "--no-fuse"]) == 0
+    arguments += ["--export", str(tmp_path / "models" / "fresh"), "--device", "cpu", "--no-fuse"]
+    assert run_command(arguments) == 0
     assert "exported fresh" in capsys.readouterr().err
     with models_in(tmp_path / "models"):
         picture = scene(70, 90)

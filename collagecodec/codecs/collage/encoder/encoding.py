@@ -65,11 +65,11 @@ class PictureEncoder:
     def _patches(self) -> Iterable[Patch]:
         if self._kept:
             return self._kept
-        found = patches(self.model, self.layout, self.source)
+        fresh = patches(self.model, self.layout, self.source)
         if self.keep:
-            self._kept = list(found)
+            self._kept = list(fresh)
             return self._kept
-        return found
+        return fresh
 
     def _alpha_of(self, tile: int) -> bytes:
         """The packed alpha plane of a tile; packed once, since it does not depend on the step."""
@@ -88,14 +88,14 @@ class PictureEncoder:
         with_alpha = self.header.channels in (2, 4)
         refiner = _refiner(decoder, step_code, active) if self.effort in REFINEMENTS else None
         for patch in self._patches():
-            found = self.model.codes(patch, steps, math.log2(step_code) / 2, self.effort == 0)
+            codes = self.model.codes(patch, steps, math.log2(step_code) / 2, self.effort == 0)
             for part in patch.parts:
-                wanted = np.rint(found[part.rows, part.columns]).astype(np.int32)
+                wanted = np.rint(codes[part.rows, part.columns]).astype(np.int32)
                 if refiner:
-                    window, amount = self._window(patch, part, found), REFINEMENTS[self.effort]
+                    window, amount = self._window(patch, part, codes), REFINEMENTS[self.effort]
                     wanted = refiner.refine(window, *amount, self._share_of(part.tile))
-                    # The tiles that come later see what this one has become.
-                    found[part.rows, part.columns] = wanted
+                    # Windows of later tiles include the refined codes of this tile.
+                    codes[part.rows, part.columns] = wanted
                 _, passes = decoder.prior.encode(wanted, rate_index, active)
                 coded = encode_symbols([(s.ravel(), t.ravel()) for s, t in passes], decoder.prior.tables)
                 alpha = self._alpha_of(part.tile) if with_alpha else b""
@@ -120,7 +120,7 @@ class PictureEncoder:
         return Window(codes[tuple(spans)], (insides[0], insides[1]), patch.framed[tuple(targets)])
 
     def encode(self, step_code: int, metadata: Mapping[str, bytes]) -> bytes:
-        """The whole file at a stored step."""
+        """Return the complete file at a step code."""
         header = replace(self.header, params=step_code.to_bytes(2, "little"))
         stream = io.BytesIO()
         with single_threaded_libraries():
