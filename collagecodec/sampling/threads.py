@@ -101,9 +101,9 @@ def _limits() -> _Limits:
 def single_threaded_libraries() -> Iterator[None]:
     """Hold matrix libraries to one thread in the whole process while the block runs.
 
-    Blocks may nest, and may overlap in any order on any number of threads. Never `yield` to a caller inside
-    one, since the caller's own code would be held to one thread too: use `throttled`. Entering the
-    first block takes some 20 us, a nested one a fraction of that.
+    Blocks may nest, and may overlap in any order on any number of threads. Never `yield` to a caller inside a
+    block, since the caller's own code would be held to one thread too: use `throttled`. Entering the first block
+    takes some 20 us, entering a nested block a fraction of that.
     """
     limits = _limits().get()
     for limit in limits:

@@ -54,9 +54,7 @@ def test_scan_and_loop_agree(length: int) -> None:
     drawn = _drawn(numbers, 3, length)
     points = [form(*drawn) for form in (embedding.loop, embedding.scan)]
     weights = torch.randn(points[0].shape, generator=torch.Generator().manual_seed(0))
-    gradients = [
-        torch.autograd.grad((sequence * weights).sum(), numbers, retain_graph=True)[0] for sequence in points
-    ]
+    gradients = [torch.autograd.grad((way * weights).sum(), numbers, retain_graph=True)[0] for way in points]
     torch.testing.assert_close(*points)
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
@@ -77,9 +75,7 @@ def test_separable_and_plain_rendering_agree() -> None:
     numbers = _systems(2, 4)
     points = embedding.loop(*_drawn(numbers, 3, 20))
     pictures = [form(points, 9, 14, 1.7) for form in (rendering.separable, rendering.plain)]
-    gradients = [
-        torch.autograd.grad(picture.square().sum(), numbers, retain_graph=True)[0] for picture in pictures
-    ]
+    gradients = [torch.autograd.grad(part.square().sum(), numbers, retain_graph=True)[0] for part in pictures]
     torch.testing.assert_close(*pictures)
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
