@@ -20,6 +20,7 @@ from collagecodec.cli.main import run
 from collagecodec.codecs import registry
 from collagecodec.codecs.base import Codec
 from collagecodec.errors import FormatError
+from eval.harness.store import read_rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-codec.md"
 PICTURE = data.astronaut()[:96, :120]
@@ -97,6 +98,20 @@ def test_the_command_line(package: Path, capsys: pytest.CaptureFixture[str]) -> 
     np.testing.assert_array_equal(decoded, collagecodec.decode(file))
     assert run(["codecs", "reduced"]) == 0
     assert "percent=50  (integer)" in capsys.readouterr().out
+
+
+def test_the_harness_measures_it(package: Path) -> None:
+    pictures = package / "pictures"
+    pictures.mkdir()
+    Image.fromarray(PICTURE).save(pictures / "a.png")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(package), str(PAGE.parents[1])))}
+    command = [sys.executable, "-m", "eval", "rd", "--data", "pictures", "--codecs", "sweeps.py", "--psnr-only"]
+    subprocess.run([*command, "--out", "results"], cwd=package, env=environment, check=True, capture_output=True)
+    rows = sorted(read_rows(package / "results"), key=lambda row: row.value)
+    assert [row.value for row in rows] == [10, 20, 35, 50, 75]
+    assert all(row.ok and row.codec == "reduced" for row in rows)
+    assert [row.psnr for row in rows] == sorted(row.psnr for row in rows)
+    assert [row.bytes for row in rows] == sorted(row.bytes for row in rows)
 
 
 def test_a_file_is_described_where_its_codec_is_not_installed(

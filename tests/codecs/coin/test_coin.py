@@ -194,7 +194,7 @@ def test_only_what_is_asked_for_is_evaluated(stored: bytes, monkeypatch: pytest.
     seen: list[int] = []
     original = siren.Siren.samples
     monkeypatch.setattr(
-        siren.Siren, "samples", lambda self, rows, columns: seen.append(len(rows)) or original(self, rows, columns)
+        siren.Siren, "samples", lambda self, rows, cols: seen.append(len(rows)) or original(self, rows, cols)
     )
     part = SMALL.decode(stored, region=(3, 4, 10, 10))
     assert sum(seen) == 100
