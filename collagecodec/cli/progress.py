@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Any
 
@@ -26,7 +27,8 @@ class Progress:
     def update(self, done: int, text: str = "") -> None:
         """Draw the bar, at most ten times a second and not before `DELAY`."""
         if self._bar is not None:
-            self._bar.desc = text
+            # Set here since tqdm draws nothing on terminals that report no size.
+            self._bar.ncols, self._bar.desc = shutil.get_terminal_size().columns - 1, text
             self._bar.update(done - self._bar.n)
 
     def share(self, done: float, text: str = "") -> None:
@@ -58,5 +60,5 @@ def _bar(total: int, done: int, unit: str) -> Any:
     quiet = type("_Bar", (tqdm,), {"monitor_interval": 0})
     return quiet(
         total=total, initial=done, unit=unit, bar_format=_STEPS, delay=DELAY, file=sys.stderr, position=0,
-        mininterval=0.1, miniters=0, smoothing=0, dynamic_ncols=True, leave=False,
+        mininterval=0.1, miniters=0, smoothing=0, leave=False, ncols=79, nrows=24,
     )  # fmt: skip

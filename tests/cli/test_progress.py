@@ -28,6 +28,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stream = Terminal()
     # Between fixture and test pytest puts its own stream in the place of sys.stderr.
     monkeypatch.setattr("collagecodec.cli.progress.sys", SimpleNamespace(stderr=stream))
+    monkeypatch.setenv("COLUMNS", "81")
     return stream
 
 
@@ -76,6 +77,7 @@ def test_the_bar_shows_after_a_while(terminal: Terminal, wait: Callable[[float],
     said = terminal.said()
     assert said.startswith("\r4/10 |")
     assert said.endswith("|  1.00 files/s, 00:06 left  later")
+    assert len(said) == len("\r") + 80
 
 
 def test_the_time_left_counts_from_where_the_work_began(
@@ -154,3 +156,19 @@ def test_a_second_bar_takes_the_same_line(terminal: Terminal, wait: Callable[[fl
     first.update(1)
     second.update(1)
     assert "\n" not in terminal.said()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudoterminal")
+def test_a_terminal_that_reports_no_size(monkeypatch: pytest.MonkeyPatch, wait: Callable[[float], None]) -> None:
+    import os
+
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream, os.fdopen(ours, "rb", buffering=0) as screen:
+        monkeypatch.setattr("collagecodec.cli.progress.sys", SimpleNamespace(stderr=stream))
+        bar = Progress(10)
+        wait(5)
+        bar.update(4, "text")
+        stream.flush()
+        assert b"4/10 |" in screen.read(1000)
+        bar.clear()
+        del bar
