@@ -68,6 +68,27 @@ def read_tensors(path: Path) -> Tensors:
     return load(data)
 
 
+def write_model(folder: Path, decoder: Tensors, encoder: Tensors) -> str:
+    """Write the decoder and the encoder file of a model; return the fingerprint.
+
+    The encoder files of earlier versions are deleted, their decoders stay.
+    """
+    data = _packed(decoder)
+    fingerprint = fingerprint_of(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("encoder-*.safetensors"):
+        old.unlink()
+    (folder / f"decoder-{fingerprint}.safetensors").write_bytes(data)
+    (folder / f"encoder-{fingerprint}.safetensors").write_bytes(_packed(encoder))
+    return fingerprint
+
+
+def _packed(tensors: Tensors) -> bytes:
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())})
+
+
 def fingerprint_of(data: bytes) -> str:
     """Return the first 8 bytes of the SHA-256 of a decoder file, as 16 hexadecimal digits."""
     return hashlib.sha256(data).digest()[:8].hex()

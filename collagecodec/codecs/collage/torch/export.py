@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save
 from torch import Tensor
 
 from collagecodec.codecs.collage.dictionary import ATOM_UNIT
@@ -18,7 +17,7 @@ from collagecodec.codecs.collage.torch.convolution import CORRECTION_RANGE, CORR
 from collagecodec.codecs.collage.torch.integers import ACTIVATION_STEPS, IntegerLayer, RateLine
 from collagecodec.codecs.collage.torch.network import CollageNetwork
 from collagecodec.codecs.collage.torch.prior import FIRST_SCALE, SCALE_RATIO, TABLES
-from collagecodec.codecs.models import fingerprint_of
+from collagecodec.codecs.models import write_model
 
 Arrays = dict[str, NDArray[np.generic]]
 MAX_RADIUS = 1023
@@ -147,12 +146,4 @@ def export(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]], na
     network = network.cpu().eval()
     arrays = decoder_arrays(network, count_tables(network, batches))
     build_decoder(arrays, name, "")
-    data = save({key: np.ascontiguousarray(value) for key, value in sorted(arrays.items())})
-    fingerprint = fingerprint_of(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("encoder-*.safetensors"):
-        old.unlink()
-    (folder / f"decoder-{fingerprint}.safetensors").write_bytes(data)
-    encoder = {key: np.ascontiguousarray(value) for key, value in sorted(encoder_arrays(network).items())}
-    (folder / f"encoder-{fingerprint}.safetensors").write_bytes(save(encoder))
-    return fingerprint
+    return write_model(folder, arrays, encoder_arrays(network))

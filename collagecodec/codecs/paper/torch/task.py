@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save
 from torch import Tensor, nn
 
-from collagecodec.codecs.models import fingerprint_of
+from collagecodec.codecs.models import write_model
 from collagecodec.codecs.paper.decoder import (
     ATOM_UNIT,
     DOMAIN_UNIT,
@@ -116,13 +115,5 @@ def export(network: PaperNetwork, folder: Path) -> str:
     """
     network = network.cpu().eval()
     arrays = decoder_arrays(network)
-    data = save({key: np.ascontiguousarray(value) for key, value in sorted(arrays.items())})
-    fingerprint = fingerprint_of(data)
-    PaperDecoder.from_tensors(arrays, fingerprint)
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("encoder-*.safetensors"):
-        old.unlink()
-    (folder / f"decoder-{fingerprint}.safetensors").write_bytes(data)
-    encoder = {key: np.ascontiguousarray(value) for key, value in sorted(encoder_arrays(network).items())}
-    (folder / f"encoder-{fingerprint}.safetensors").write_bytes(save(encoder))
-    return fingerprint
+    PaperDecoder.from_tensors(arrays, "")
+    return write_model(folder, arrays, encoder_arrays(network))
