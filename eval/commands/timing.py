@@ -63,20 +63,11 @@ def timing(
         with click.progressbar(tasks, label="timing", show_pos=True) as bar:
             timings = [run(task) for task in bar]
         write_table(out / "timing.csv", [column.name for column in fields(Timing)], map(asdict, timings))
-        machine = facts.machine()
-        conditions = {"repeats": repeats, "threads": threads, "machine": machine}
         rows = means(timings)
-        write_json(
-            out / "timing.json",
-            {
-                "data": dataset.name,
-                **conditions,
-                "versions": facts.versions(),
-                "left_out": left_out,
-                "means": rows,
-            },
-        )
-        timing_figure(rows, out, f"{threads} thread{'s' * (threads > 1)}, {machine['processor']}")
+        conditions = {"data": dataset.name, "repeats": repeats, "threads": threads, **facts.environment()}
+        write_json(out / "timing.json", {**conditions, "left_out": left_out, "means": rows})
+        processor = conditions["machine"]["processor"]
+        timing_figure(rows, out, f"{threads} thread{'s' * (threads > 1)}, {processor}")
     click.echo(_table(rows))
     for timed in timings:
         if timed.error:

@@ -14,12 +14,12 @@ def test_half_the_bits_exactly() -> None:
     # Quality linear in log-rate, 6 dB an octave; the second curve needs half the bits everywhere.
     anchor = bd.curve(RATES, 30 + 6 * np.log2(RATES))
     test = bd.curve(RATES, 36 + 6 * np.log2(RATES))
-    found = bd.difference(anchor, test)
-    assert found is not None
-    assert found.rate == pytest.approx(-50)
-    assert found.metric == pytest.approx(6)
-    assert found.rate_range == pytest.approx((0.1, 1.0))
-    assert found.metric_range == pytest.approx((36 + 6 * math.log2(0.1), 30))
+    difference = bd.difference(anchor, test)
+    assert difference is not None
+    assert difference.rate == pytest.approx(-50)
+    assert difference.metric == pytest.approx(6)
+    assert difference.rate_range == pytest.approx((0.1, 1.0))
+    assert difference.metric_range == pytest.approx((36 + 6 * math.log2(0.1), 30))
 
 
 def test_the_window_is_what_is_compared() -> None:
@@ -28,9 +28,9 @@ def test_the_window_is_what_is_compared() -> None:
     test = np.where(RATES > 1.3, anchor + 5, anchor)
     rates = np.concatenate((RATES, [1.0, 1.1]))
     both = [bd.curve(rates, np.concatenate((metric, [30, 30 + 6 * math.log2(1.1)]))) for metric in (anchor, test)]
-    found = bd.difference(*both)
-    assert found is not None
-    assert found.rate == pytest.approx(0, abs=1e-9)
+    difference = bd.difference(*both)
+    assert difference is not None
+    assert difference.rate == pytest.approx(0, abs=1e-9)
     whole = bd.difference(bd.curve(RATES, anchor, window=None), bd.curve(RATES, test, window=None))
     assert whole is not None
     assert whole.rate < -0.5

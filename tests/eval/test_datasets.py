@@ -10,11 +10,11 @@ from eval.harness.datasets import DataError, centre, default_root, open_set
 
 
 def test_a_folder(folder: Path) -> None:
-    found = open_set(str(folder))
-    assert [picture.name for picture in found.pictures] == ["a.png", "b.png", "c.png"]
-    assert found.notices == ()
-    assert np.array_equal(found.pictures[1].load(), scene(1))
-    assert (found.pictures[0].width, found.pictures[0].height) == (96, 64)
+    dataset = open_set(str(folder))
+    assert [picture.name for picture in dataset.pictures] == ["a.png", "b.png", "c.png"]
+    assert dataset.notices == ()
+    assert np.array_equal(dataset.pictures[1].load(), scene(1))
+    assert (dataset.pictures[0].width, dataset.pictures[0].height) == (96, 64)
     assert len(open_set(str(folder), limit=2).pictures) == 2
 
 
@@ -22,13 +22,13 @@ def test_two_pictures_of_one_name(folder: Path) -> None:
     (folder / "more").mkdir()
     Image.fromarray(scene(7)).save(folder / "more" / "a.png")
     Image.fromarray(scene(8)).save(folder / "b.bmp")
-    found = open_set(str(folder))
-    names = [picture.name for picture in found.pictures]
+    dataset = open_set(str(folder))
+    names = [picture.name for picture in dataset.pictures]
     assert names == ["a.png", "b.bmp", "b.png", "c.png", "more/a.png"]
-    assert [notice for notice in found.notices if "named a" in notice or "named b" in notice] == list(
-        found.notices
+    assert [notice for notice in dataset.notices if "named a" in notice or "named b" in notice] == list(
+        dataset.notices
     )
-    assert len(found.notices) == 2
+    assert len(dataset.notices) == 2
 
 
 def test_duplicate_pixels_are_reported(folder: Path) -> None:
@@ -41,10 +41,10 @@ def test_an_unreadable_picture_is_skipped_and_reported(folder: Path) -> None:
     torn = (folder / "a.png").read_bytes()
     (folder / "torn.png").write_bytes(torn[: len(torn) // 2])
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / "deep.png")
-    found = open_set(str(folder))
-    assert len(found.pictures) == 3
-    assert [notice.split()[0] for notice in found.notices] == ["bad.png", "deep.png", "torn.png"]
-    assert not any(str(folder) in notice for notice in found.notices)
+    dataset = open_set(str(folder))
+    assert len(dataset.pictures) == 3
+    assert [notice.split()[0] for notice in dataset.notices] == ["bad.png", "deep.png", "torn.png"]
+    assert not any(str(folder) in notice for notice in dataset.notices)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text"])
@@ -66,10 +66,10 @@ def test_a_named_set_is_cropped_around_the_centre(tmp_path: Path, monkeypatch: p
         )
     monkeypatch.setenv("COLLAGE_DATA", str(tmp_path))
     assert default_root() == tmp_path
-    found = open_set("dota-val")
-    assert len(found.pictures) == 10
-    assert (found.pictures[0].width, found.pictures[0].height) == (1200, 1200)
-    assert np.array_equal(found.pictures[0].load(), large[25:1225, 50:1250])
+    dataset = open_set("dota-val")
+    assert len(dataset.pictures) == 10
+    assert (dataset.pictures[0].width, dataset.pictures[0].height) == (1200, 1200)
+    assert np.array_equal(dataset.pictures[0].load(), large[25:1225, 50:1250])
     assert open_set("dota-val-full", tmp_path).pictures[0].width == 1300
 
 

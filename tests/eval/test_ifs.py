@@ -189,11 +189,11 @@ def test_the_gan_moves_its_ifs(root: Path) -> None:
     assert pictures.shape == (40, 1, 32, 32)
     assert len(unseen[1]) == 30
     assert labels[:3].tolist() == [0, 7, 4]
-    found = list(gan.snapshots(pictures, config, lambda *_: None))
-    assert [step for step, _ in found] == [0, 2]
-    assert not torch.allclose(found[0][1], found[1][1])
+    snapshots = list(gan.snapshots(pictures, config, lambda *_: None))
+    assert [step for step, _ in snapshots] == [0, 2]
+    assert not torch.allclose(snapshots[0][1], snapshots[1][1])
     again = list(gan.snapshots(pictures, config, lambda *_: None))
-    assert torch.equal(found[1][1], again[1][1])
+    assert torch.equal(snapshots[1][1], again[1][1])
 
 
 def test_figure_5_is_measured_once_and_drawn(

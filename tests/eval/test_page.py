@@ -40,12 +40,12 @@ def browser(tmp_path: Path) -> Iterator[WebDriver]:
 
 
 def _texts(browser: WebDriver, selector: str) -> list[str]:
-    return [str(found.text) for found in browser.find_elements(By.CSS_SELECTOR, selector)]
+    return [str(element.text) for element in browser.find_elements(By.CSS_SELECTOR, selector)]
 
 
 def _click(browser: WebDriver, selector: str, text: str) -> None:
-    found = browser.find_elements(By.CSS_SELECTOR, selector)
-    next(button for button in found if button.text == text).click()
+    buttons = browser.find_elements(By.CSS_SELECTOR, selector)
+    next(button for button in buttons if button.text == text).click()
 
 
 def test_the_page(browser: WebDriver, command: Callable[..., Result], folder: Path, tmp_path: Path) -> None:

@@ -139,10 +139,10 @@ def by_encoding(path: Path, training: Training) -> Solver:
 def _kept(path: Path, training: Training) -> Encoder:
     network = Encoder(training.maps, training.channels)
     if not path.exists():
-        bar, begun = Progress(training.steps), time.process_time()
+        bar, started = Progress(training.steps), time.process_time()
         network = train(training, lambda number, error: bar.update(number, f"encoder, error {error:.3f}"))
         bar.clear()
-        facts = {**asdict(training), "cpu_s": round(time.process_time() - begun, 1)}
+        facts = {**asdict(training), "cpu_s": round(time.process_time() - started, 1)}
         save_file(network.state_dict(), path, {name: str(value) for name, value in facts.items()})
     network.load_state_dict(load_file(path))
     return network.eval()

@@ -66,9 +66,9 @@ def _fastest(run: Callable[[], object], repeats: int) -> float:
     run()
     spent = []
     for _ in range(repeats):
-        begun = time.process_time()
+        started = time.process_time()
         run()
-        spent.append(time.process_time() - begun)
+        spent.append(time.process_time() - started)
     return min(spent)
 
 
