@@ -1,13 +1,13 @@
 """`coin`: a network per picture, from coordinates to colours, whose weights are the file.
 
 Dupont et al. 2021, "COIN: Compression with Implicit Neural Representations", arXiv 2103.03123. The network is a
-SIREN (`collage.siren`), fitted to the picture while encoding; decoding evaluates it in whole numbers, at any
-resolution, with the same pixels on every machine. Two codings of the weights: `half`, 16 bits each, as published,
-and `entropy`, quantised for this picture and entropy coded.
+SIREN (`codecs.coin.siren`) that the encoder fits to the picture. The decoder evaluates it in integer arithmetic,
+at any resolution, and returns the same pixels on every machine. The weights have two codings: `half` stores 16
+bits each, as published; `entropy` quantises them for this picture and entropy codes them.
 
-Coordinates are those of pixel centres, with the edges of the longer side at -1 and 1, so that a picture stays
-where it is at every scale; COIN's own code has the first and last pixel of a column at -1 and 1. A reduction
-evaluates the network at fewer places and does not average.
+Coordinates are those of pixel centres, with the edges of the longer side at -1 and 1, so that scaling does not
+shift the picture; the authors' code puts the first and last pixel of a column at -1 and 1. A reduction evaluates
+the network at fewer points and does not average.
 """
 
 from __future__ import annotations
@@ -38,24 +38,25 @@ NETS = ("5x20", "5x30", "10x28", "10x40", "13x49")
 STEPS = 50_000
 MAX_FIT_PIXELS = 2**25
 MAX_PIXELS = 2**28
-"""Pixels of a rendering, at most: each costs a pass through the network."""
+"""Maximum number of pixels in a rendering; each takes a pass through the network."""
 BAND_PIXELS = 2**20
-"""About so many pixels are evaluated at a time."""
+"""Approximate number of pixels that are evaluated at a time."""
 FOLDER_VARIABLE = "COLLAGE_CHECKPOINTS"
-"""Names the folder in which fits without a `checkpoint` of their own keep theirs."""
+"""Environment variable: the folder for the checkpoints of codecs whose `checkpoint` is empty."""
 _CODINGS = {"half": half, "entropy": entropy}
 _FIT_SHARE = 0.9
-"""Part of the progress that the fit is, where the weights are quantised after it."""
+"""Share of the progress bar that belongs to the fit when quantisation follows it."""
 _FITS = ("annealed", "published")
 
 
 @dataclass(frozen=True)
 class CoinCodec(Codec):
-    """`net` is layers x width, in the paper 5x20, 5x30, 10x28, 10x40 or 13x49, and decides the rate. `coding` is
-    entropy (weights quantised for the picture) or half (16 bits a weight, as published). `steps` of Adam at
-    most: the fit ends before if 5,000 steps bring less than `plateau` dB on average. `fit` is
-    annealed (a few thousand pixels a step, a rate that falls) or published (all pixels a step, a constant
-    rate: hours). `checkpoint` names a file from which an interrupted fit continues, or a folder for them."""
+    """`net` is layers x width and decides the rate; the paper uses 5x20, 5x30, 10x28, 10x40 and 13x49. `coding`
+    is entropy (weights quantised for the picture) or half (16 bits per weight, as published). `steps` is the
+    maximum number of Adam steps; the fit stops early when 5,000 steps gain less than `plateau` dB on average.
+    `fit` is annealed (a few thousand pixels per step, decaying learning rate) or published (all pixels in every
+    step, constant learning rate; takes hours). `checkpoint` is the file from which an interrupted fit continues,
+    or a folder for such files."""
 
     net: str = "5x30"
     coding: Literal["entropy", "half"] = "entropy"
@@ -69,7 +70,7 @@ class CoinCodec(Codec):
     number: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
-        """ValueError for a setting out of range."""
+        """Raise ValueError for a setting out of range."""
         if self.coding not in _CODINGS:
             raise ValueError(f"codings are {' and '.join(_CODINGS)}, not {self.coding!r}")
         if self.fit not in _FITS:
@@ -83,7 +84,7 @@ class CoinCodec(Codec):
     def encode_source(
         self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
     ) -> bytes:
-        """See `Codec.encode_source`. Ctrl-C leaves the checkpoint behind, if there is one."""
+        """See `Codec.encode_source`. An interrupted fit keeps its checkpoint, if it has one."""
         from collagecodec.codecs.coin.encoder.fitting import Fitter, FittingError
 
         if source.width * source.height > MAX_FIT_PIXELS:
@@ -105,33 +106,35 @@ class CoinCodec(Codec):
         try:
             network_of(Reader(data))
         except FormatError as error:
-            raise FittingError("the fit has run into weights too large to store: try another seed") from error
+            raise FittingError(
+                "the fit ended with weights that are too large to store: try another seed"
+            ) from error
         return data
 
-    def _quantised(self, shape: Shape, pixels: Pixels, weights: Floats, told: Progress) -> bytes:
-        """The payload of coding `entropy`; a tenth of the steps go into it."""
+    def _quantised(self, shape: Shape, pixels: Pixels, weights: Floats, report: Progress) -> bytes:
+        """Return the payload of the coding `entropy`, fine-tuned for a tenth of the fit's steps."""
         from collagecodec.codecs.coin.encoder.gradients import Gradients
         from collagecodec.codecs.coin.encoder.weights import Quantiser
 
-        def tell(done: float) -> None:
-            told(_FIT_SHARE + (1 - _FIT_SHARE) * done, "quantising")
+        def report_share(done: float) -> None:
+            report(_FIT_SHARE + (1 - _FIT_SHARE) * done, "quantising")
 
         with Gradients(shape, pixels) as gradients:
             coder = entropy.Coder(shape)
-            found = Quantiser(gradients, weights, coder, max(1, self.steps // 10), tell).run()
-        return entropy.pack(found.symbols, found.codes, shape)
+            quantised = Quantiser(gradients, weights, coder, max(1, self.steps // 10), report_share).run()
+        return entropy.pack(quantised.symbols, quantised.codes, shape)
 
     @classmethod
     def open(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """See `Codec.open`; the network is evaluated at the pixels that are asked for and no others."""
+        """See `Codec.open`. The network is evaluated only at the requested pixels."""
         header = reader.header
         network = network_of(reader)
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
         if width * height > MAX_PIXELS:
             raise LimitError(
-                f"{width}x{height} pixels are more than the {MAX_PIXELS} that coin renders at once: decode a "
+                f"{width}x{height} pixels exceed the {MAX_PIXELS} that coin renders at once: decode a "
                 "region or a smaller scale"
             )
         longest = max(header.width, header.height)
@@ -146,32 +149,32 @@ class CoinCodec(Codec):
         return Rendering(width, height, header.channels, bands())
 
     def _shape(self, outputs: int) -> Shape:
-        """The network for grey (1) or colour (3); ValueError if `net` is none."""
-        found = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", self.net)
-        if not found:
+        """Return the network shape for grey (1) or colour (3) output; ValueError if `net` is malformed."""
+        match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", self.net)
+        if not match:
             raise ValueError(f"a net is layers x width, such as {', '.join(NETS)}, not {self.net!r}")
-        return Shape(int(found[1]), int(found[2]), outputs)
+        return Shape(int(match[1]), int(match[2]), outputs)
 
     def _plan(self) -> Plan:
         from collagecodec.codecs.coin.encoder.fitting import Plan
 
-        made = Plan.published if self.fit == "published" else Plan.annealed
-        return made(self.steps, self.plateau, self.seed)
+        plan = Plan.published if self.fit == "published" else Plan.annealed
+        return plan(self.steps, self.plateau, self.seed)
 
     def checkpoint_of(self, image: Image8) -> Checkpoint | None:
-        """Where the fit of this picture is kept, if anywhere; the coding does not matter to it."""
+        """Return the checkpoint for the fit of a picture, or None. It does not depend on the coding."""
         from collagecodec.codecs.coin.encoder.fitting import Checkpoint, key_of
 
-        place = self.checkpoint or os.environ.get(FOLDER_VARIABLE, "")
-        if not place:
+        location = self.checkpoint or os.environ.get(FOLDER_VARIABLE, "")
+        if not location:
             return None
         key = key_of(image, self._shape(3 if image.ndim == 3 else 1), self._plan())
-        path = Path(place)
+        path = Path(location)
         return Checkpoint(path / f"coin-{self.net}-{key[:16]}.fit" if path.is_dir() else path, key)
 
 
 def network_of(reader: Reader) -> Siren:
-    """The network of a file; FormatError if it is damaged, LimitError if it is too large."""
+    """Read the network of a file; FormatError if it is damaged, LimitError if it is too large."""
     header = reader.header
     if len(header.params) != 3 or header.tile_count != 1:
         raise FormatError("the header does not belong to a picture of the codec 'coin': it is damaged")

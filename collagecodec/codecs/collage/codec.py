@@ -1,4 +1,4 @@
-"""The production codec, `collage`: lapped learned dictionary, hypernetwork encoder, integer prior."""
+"""The default codec, `collage`: a lapped learned dictionary, a hypernetwork encoder and an integer prior."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 DEFAULT_QUALITY = 60.0
 DEFAULT_EFFORT, MAX_EFFORT = 1, 9
 STEP = StepParameter(STEP_UNIT, low=STEP_UNIT, high=MAX_STEP)
-"""Steps finer than a pixel level are not searched: they cost bytes and gain nothing."""
+"""A search does not go below a step of one pixel level, where the file grows without visible gain."""
 
 
 @dataclass(frozen=True)
 class CollageCodec(Codec):
-    """`quality` 0..100, 60 if neither it nor `step` is given, or the quantiser `step` in pixel levels, 1/64 to
-    1023; `effort` 0 (linear analysis), 1 (hypernetwork) or 2..9 (refinement with PyTorch); `model` by name."""
+    """The rate is set by `quality`, 0..100 and 60 by default, or by the quantiser `step` in pixel levels, 1/64 to
+    1023. `effort` is 0 (linear analysis), 1 (hypernetwork) or 2..9 (refinement with PyTorch). `model` is the
+    name of an installed model."""
 
     quality: float | None = None
     step: float | None = None
@@ -44,7 +45,7 @@ class CollageCodec(Codec):
     refused_options: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
-        """ValueError for both quality and step, or a setting out of range."""
+        """Raise ValueError if quality and step are both given or a setting is out of range."""
         check_quality(self.quality)
         if self.quality is not None and self.step is not None:
             raise ValueError("give quality or step, not both")
@@ -57,7 +58,7 @@ class CollageCodec(Codec):
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the model's newest decoder."""
+        """The fingerprint of the model's newest decoder."""
         return current(self.model)[1]
 
     @property
@@ -71,19 +72,19 @@ class CollageCodec(Codec):
 
     @property
     def draft(self) -> CollageCodec:
-        """Without the refinement, which moves size and PSNR by little."""
+        """This codec without refinement, which changes size and PSNR only slightly."""
         return replace(self, effort=min(self.effort, DEFAULT_EFFORT))
 
     def encode_source(
         self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
     ) -> bytes:
-        """See `Codec.encode_source`; `progress` follows the tiles."""
+        """See `Codec.encode_source`. `progress` is called after each tile."""
         quality = DEFAULT_QUALITY if self.quality is None else self.quality
         code = STEP.code_of_quality(quality) if self.step is None else round(self.step * STEP_UNIT)
         return self.trials(source, metadata, progress)(code)
 
     def trials(self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None) -> Trial:
-        """See `Codec.trials`; the analysis of a small picture is done once for all of them."""
+        """See `Codec.trials`. A small picture is analysed once for all trials."""
         from collagecodec.codecs.collage.encoder.analysis import load_encoder
         from collagecodec.codecs.collage.encoder.encoding import PictureEncoder, tile_size_of
 
@@ -98,7 +99,7 @@ class CollageCodec(Codec):
     def open(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """See `Codec.open`; ModelMismatchError if the model of the file is not installed."""
+        """See `Codec.open`. Raises ModelMismatchError if the model of the file is not installed."""
         return render(_picture(reader, tolerate_damage), request, fast)
 
     @classmethod

@@ -1,9 +1,8 @@
-"""From a `.clg` file to planes: only the tiles, slices and blocks that the caller asks for.
+"""Decodes a file of the codec `collage` to planes, reading only the tiles, slices and blocks that are needed.
 
-Cells, blocks and tiles: a picture of H rows has B = ceil(H / 16) block rows and B + 1 cell rows; block row j is
-covered by cell rows j and j + 1. A tile of T pixels owns T / 16 cell rows, the last one also the row left over.
-Everything is produced in bands of block rows, so that memory follows the width of the picture and the size of
-a tile, never the height.
+A picture of H rows has B = ceil(H / 16) block rows and B + 1 cell rows; cell rows j and j + 1 cover block row j.
+A tile of T pixels contains T / 16 cell rows, and the last tile also the remaining cell row. Planes are computed
+in bands of block rows, so memory depends on the width of the picture and the size of a tile, not on the height.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from collagecodec.sampling.colour import to_levels
 Planes = NDArray[np.float32]
 Span = tuple[int, int]
 MIN_BAND = 6
-"""Block rows of a band, at least."""
+"""Minimum number of block rows in a band."""
 BAND_CELLS = 1000
-"""About so many cells are synthesised at a time: their codes and pixels fit the cache."""
+"""Approximate number of cells in a band, so that its codes and pixels fit the cache."""
 MAX_TILE_CELLS = 2**17
-"""Cells of a tile, at most: what a file makes a decoder allocate is bounded before it is allocated."""
+"""Maximum number of cells in a tile, checked before memory is allocated for them."""
 MAX_CODE_BYTES = 2**33
-"""Bytes that the codes of a row of tiles may take."""
+"""Maximum number of bytes for the codes of a row of tiles."""
 PLANE_LIMIT = 2**13
-"""Planes are clipped to +- this many 1/16 levels, which no picture reaches."""
+"""Planes are clipped to +- this value in 1/16 level, which no picture reaches."""
 
 
 @dataclass
 class Layout:
-    """Cells and tiles of a picture, along both axes."""
+    """The grids of cells and tiles of a picture; FormatError or LimitError for invalid tile sizes."""
 
     header: Header
     cell: int
@@ -57,13 +56,13 @@ class Layout:
             )
 
     def tile_span(self, index: int, across: bool) -> tuple[int, int]:
-        """First cell and last cell + 1 of a row (or column, `across`) of tiles."""
+        """Return the first cell and the last cell + 1 of a row of tiles, or of a column with `across`."""
         count = self.header.tiles_across if across else self.header.tiles_down
         cells = (self.block_columns if across else self.block_rows) + 1
         return index * self.tile_cells, cells if index + 1 == count else (index + 1) * self.tile_cells
 
     def tiles_of(self, first: int, last: int, across: bool) -> range:
-        """Rows (columns) of tiles that own the cells first .. last - 1."""
+        """Return the rows of tiles that contain the cells first .. last - 1, or the columns with `across`."""
         count = self.header.tiles_across if across else self.header.tiles_down
         limit = count - 1
         return range(min(first // self.tile_cells, limit), min((last - 1) // self.tile_cells, limit) + 1)
@@ -71,21 +70,24 @@ class Layout:
 
 @dataclass(frozen=True)
 class CodeBand:
-    """Codes of the cells of some block rows, in units of 1/4 level, for blocks of n samples."""
+    """The codes of the cells of a band in units of 1/4 level, for blocks of n x n samples."""
 
     n: int
     codes: NDArray[np.int32]
     """(rows + 1, columns + 1, C)."""
     rows: Span
-    """Block rows that are only surroundings, above and below."""
+    """Number of block rows in the margin, above and below."""
     columns: Span
-    """Block columns that are only surroundings, left and right."""
+    """Number of block columns in the margin, left and right."""
 
 
 @dataclass
 class Picture:
-    """An opened file with its model: produces planes. `tolerate` replaces damaged tiles by mid-grey and
-    lists them in `damaged`; otherwise DamagedTileError is raised."""
+    """An opened file with its model, which decodes it to planes.
+
+    With `tolerate`, damaged tiles become mid-grey and are listed in `damaged`; otherwise DamagedTileError is
+    raised.
+    """
 
     reader: Reader
     model: DecoderModel
@@ -109,12 +111,12 @@ class Picture:
         self.plane_count = 1 if self.grey else 3
 
     def slices_for(self, n: int) -> int:
-        """Slices that matter when cells are n samples wide: those with about the lowest n x n frequencies."""
+        """Return how many slices to decode for cells n samples wide: about the lowest n x n frequencies."""
         count = len(self.model.prior.slices)
         return min(count, max(1, int(n - 1).bit_length())) if n < self.model.dictionary.cell else count
 
     def tile_codes(self, row: int, column: int, slices: int) -> NDArray[np.int32]:
-        """Codes (rows, columns, C) of one tile as whole numbers of 1/4 level."""
+        """Decode the codes of a tile: int32 (rows, columns, C) in 1/4 level; DamagedTileError."""
         (top, bottom), (left, right) = self.layout.tile_span(row, False), self.layout.tile_span(column, True)
         index = row * self.reader.header.tiles_across + column
         shape = (bottom - top, right - left)
@@ -144,7 +146,7 @@ class Picture:
         return codes
 
     def cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
-        """Codes of cell rows first .. last - 1, columns left .. right - 1, one row of tiles at a time."""
+        """Yield the codes of cell rows first .. last - 1, columns left .. right - 1, by row of tiles."""
         for row in self.layout.tiles_of(first, last, False):
             top, bottom = self.layout.tile_span(row, False)
             keep = slice(max(first - top, 0), min(last, bottom) - top)
@@ -158,8 +160,11 @@ class Picture:
     def code_bands(
         self, n: int, rows: Span, columns: Span, margin: int, least: int = MIN_BAND
     ) -> Iterator[CodeBand]:
-        """Codes for the block rows and columns first .. last - 1, a band of at least `least` block rows at a
-        time, each with the cells of `margin` more blocks on every side that has them."""
+        """Yield the codes of a range of block rows and columns in bands of at least `least` block rows.
+
+        Each band includes a margin of `margin` blocks on every side, as far as the picture reaches. Raises
+        LimitError if a row of tiles needs too much memory.
+        """
         tall, wide = (
             _extend(rows, margin, self.layout.block_rows),
             _extend(columns, margin, self.layout.block_columns),
@@ -188,8 +193,10 @@ class Picture:
             held, top = held[keep:].copy(), top + keep
 
     def planes(self, band: CodeBand, margin: int = 0) -> Planes:
-        """Planes (P, h, w) of a band, whole numbers in 1/16 level, `margin` pixels of surroundings included;
-        where the picture ends, its outermost pixels are repeated."""
+        """Synthesise the planes of a band: float32 (P, h, w), integers in 1/16 level.
+
+        They include `margin` pixels around the band; beyond the picture its outermost pixels are repeated.
+        """
         rows, columns, n = band.codes.shape[0] - 1, band.codes.shape[1] - 1, band.n
         planes = np.empty((self.plane_count, rows * n, columns * n), np.float32)
         for plane in range(self.plane_count):
@@ -211,21 +218,23 @@ class Picture:
 
     @property
     def restoration_margin(self) -> int:
-        """Pixels of surroundings that the restoration of this picture needs; 0 if it has none."""
+        """The margin in pixels that the restoration of this picture needs; 0 without restoration."""
         if self.model.restoration is None or (self.grey and not self.model.restores_grey):
             return 0
         return self.model.restoration.margin
 
     def finishing_margin(self, doublings: int) -> int:
-        """Pixels of surroundings for `restored` with so many doublings."""
+        """Return the margin in pixels that `restored` needs for a number of doublings."""
         enlargement = self.model.enlargement
         reach = enlargement.margin if enlargement else 0
-        # A doubling looks at pixels that are half as large as those before it; planes have even sizes.
+        # Each doubling halves the pixels that its margin is counted in; margins are rounded up to even sizes.
         return self.restoration_margin + sum(-(-reach // 2**d) + 1 & ~1 for d in range(doublings))
 
     def restored(self, band: CodeBand, doublings: int = 0) -> Planes:
-        """Planes of a band whose margin covers `finishing_margin`, corrected and doubled in size so many times:
-        (P, 2^d h, 2^d w)."""
+        """Return the restored planes of a band, doubled in size `doublings` times: float32 (P, 2^d h, 2^d w).
+
+        The margin of the band must cover `finishing_margin`.
+        """
         left = self.finishing_margin(doublings)
         window = self.planes(band, left)
         if self.grey and left:

@@ -1,9 +1,9 @@
-"""From planes to pixels at the size that was asked for: scale, region, colour, alpha.
+"""Renders the planes of a picture as pixels at the requested size: scale, region, colour and alpha.
 
-Codes are rendered with cells of n = 1..16 samples, the smallest n that is not smaller than what was asked for,
-and of 32 and 64 samples where the model has an enlargement; any other size is reached by a resampling in whole
-numbers. Enlarging by a fixed kernel is linear and acts on every atom alike, so this is the collage with its
-auxiliary domains evaluated on the finer grid; the enlargement finds better ones there.
+Codes are rendered with the smallest cells that are not below the requested size: n = 1..16 samples, and 32 or 64
+where the model has an enlargement network. Other sizes are resampled in integer arithmetic. A fixed kernel is
+linear and acts on every atom alike, so an enlarged picture is the collage with its auxiliary domains on a finer
+grid; the enlargement network finds better auxiliary domains there.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from collagecodec.sampling.scales import natural_cell, shown
 from collagecodec.sampling.threads import ordered, throttled
 
 MAX_DOUBLINGS = 2
-"""Doublings by the enlargement; beyond them its gain is small and its cost large."""
+"""Maximum number of doublings by the enlargement network; further ones gain little and cost much."""
 
 
 def render(picture: Picture, request: Request, fast: bool = False) -> Rendering:
-    """The rendering of a request; ValueError and LimitError as `Request.resolve`."""
+    """Return the rendering of a request; ValueError and LimitError as `Request.resolve`."""
     view = _View(picture, request, fast)
     return Rendering(view.width, view.height, view.channels, throttled(view.bands()), picture.damaged)
 
 
 class _View:
-    """How one request is computed: the cell size at which codes are rendered, and the resampling from there."""
+    """The computation of a request: cells are rendered at n samples, then resampled to the output size."""
 
     def __init__(self, picture: Picture, request: Request, fast: bool = False) -> None:
         header = picture.reader.header
@@ -46,10 +46,10 @@ class _View:
         n = natural_cell(cell, finest, self.region[2:], (self.width, self.height))
         self.doublings = max(0, (-(-n // cell) - 1).bit_length())
         self.n = cell << self.doublings if self.doublings else n
-        """Samples of a cell, from which the output is resampled."""
+        """Samples per cell side before resampling."""
 
     def bands(self) -> Iterator[Image8]:
-        """Bands (h, width) or (h, width, channels) uint8 from top to bottom."""
+        """Return the bands of the output, uint8 (h, width) or (h, width, channels), from top to bottom."""
         colour = self._colour()
         return colour if self.channels in (1, 3) else self._with_alpha(colour)
 
@@ -64,7 +64,7 @@ class _View:
     def _colour(self) -> Iterator[Image8]:
         picture, cell = self.picture, self.picture.model.dictionary.cell
         x, y, w, h = self.region
-        # Three pixels on each side for the kernel that enlarges.
+        # The kernel that enlarges reads up to three pixels beyond the region.
         rim = 3 if self.n >= cell and (self.width, self.height) != (w, h) else 0
         rows = max(y - rim, 0) // cell, min(-(-(y + h + rim) // cell), picture.layout.block_rows)
         columns = max(x - rim, 0) // cell, min(-(-(x + w + rim) // cell), picture.layout.block_columns)
@@ -79,13 +79,13 @@ class _View:
         n = self.n
         vertical = shown(y, h, self.height, n, cell, rows[0] * n, (rows[1] - rows[0]) * n)
         horizontal = shown(x, w, self.width, n, cell, columns[0] * n, (columns[1] - columns[0]) * n)
-        # Entropy decoding goes on in this thread while others synthesise, restore and colour.
+        # This thread does the entropy decoding while others synthesise, restore and convert colours.
         if vertical.plain and horizontal.plain:
             return _cut(ordered(lambda band: pixels_of(finish(band)), bands), vertical, horizontal)
         return map(pixels_of, resampled(ordered(finish, bands), vertical, horizontal))
 
     def _alpha(self) -> Image8:
-        """The alpha plane of the output: exact at scale 1, resampled like the planes elsewhere."""
+        """Return the alpha plane of the output: exact at scale 1, resampled at other scales."""
         header, (x, y, w, h) = self.picture.reader.header, self.region
         plane = np.zeros((h, w), np.uint8)
         for tile in range(header.tile_count):
@@ -93,14 +93,14 @@ class _View:
             a, b = max(left, x), min(left + width, x + w)
             c, d = max(top, y), min(top + height, y + h)
             if a < b and c < d:
-                found = self._tile_alpha(tile, height, width)
-                plane[c - y : d - y, a - x : b - x] = found[c - top : d - top, a - left : b - left]
+                alpha = self._tile_alpha(tile, height, width)
+                plane[c - y : d - y, a - x : b - x] = alpha[c - top : d - top, a - left : b - left]
         if (w, h) == (self.width, self.height):
             return plane
         vertical, horizontal = Axis(0, h, 1, self.height, h), Axis(0, w, 1, self.width, w)
         values = plane[None].astype(np.float32) * PLANE_UNIT
-        found = np.concatenate([band[0] for band in resampled([values], vertical, horizontal)])
-        return np.clip(np.floor((found + PLANE_UNIT // 2) / PLANE_UNIT), 0, 255).astype(np.uint8)
+        scaled = np.concatenate([band[0] for band in resampled([values], vertical, horizontal)])
+        return np.clip(np.floor((scaled + PLANE_UNIT // 2) / PLANE_UNIT), 0, 255).astype(np.uint8)
 
     def _tile_alpha(self, tile: int, height: int, width: int) -> Image8:
         picture = self.picture

@@ -1,4 +1,4 @@
-"""A file of the production codec as collages: operator and code of every plane, `a`, `b` and `gamma` included."""
+"""The contractive maps of a file of the codec `collage`: operator and code of every plane."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PLANES = ("Y", "Cb", "Cr")
 
 
 def collages(picture: Picture) -> tuple[Collage, ...]:
-    """The collage of every plane, in pixel levels centred on 0, float64; before the restoration.
+    """Return the collage of every plane in pixel levels around 0, float64, without the restoration.
 
-    The picture's whole blocks are one block of the operator; all its codes are in memory at once.
+    The picture, padded to full blocks, is a single block of the operator. All its codes are held in memory.
     """
     layout, dictionary = picture.layout, picture.model.dictionary
     rows, columns = (0, layout.block_rows), (0, layout.block_columns)
@@ -27,7 +27,7 @@ def collages(picture: Picture) -> tuple[Collage, ...]:
         list(picture.cell_rows(0, rows[1] + 1, 0, columns[1] + 1, len(picture.model.prior.slices)))
     )
     geometry = Geometry(rows[1] * layout.cell, columns[1] * layout.cell, layout.cell, lapped=True)
-    found = []
+    maps = []
     for number in range(picture.plane_count):
         plane = dictionary.planes[number]
         n = layout.cell
@@ -35,7 +35,7 @@ def collages(picture: Picture) -> tuple[Collage, ...]:
             plane.atoms.reshape(-1, 2, 2, n, n).transpose(0, 1, 3, 2, 4).reshape(-1, 1, 2 * n, 2 * n) / ATOM_UNIT
         )
         auxiliary = codes[..., plane.channels].reshape(1, 1, -1, len(atoms)) / CODE_UNIT
-        found.append(
+        maps.append(
             Collage(PLANES[number], Operator(geometry, AtomTable(atoms)), Code.without_domains(auxiliary))
         )
-    return tuple(found)
+    return tuple(maps)

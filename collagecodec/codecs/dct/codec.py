@@ -1,11 +1,12 @@
-"""`dct`: block-DCT, the collage without domains. Range cells of 8x8 or 16x16, auxiliary domains the cosines.
+"""`dct`: a block DCT, written as a collage without domain cells.
 
-The code is found by projection, since the cosines are orthonormal, and quantised with one `step`. Two codings
-tell the gain of the transform from that of the entropy coder: `fixed`, the accounting of Poli et al. 2022, in
-which every coefficient has a fixed number of bits, and `entropy`.
+Range cells are 8x8 or 16x16 pixels and the auxiliary domains are cosines. Since the cosines are orthonormal, the
+code is the projection onto them, quantised with a uniform `step`. The two codings separate the gain of the
+transform from that of the entropy coder: `fixed` gives every coefficient a fixed number of bits, as Poli et al.
+2022 count them, and `entropy` entropy codes them.
 
-Colours are JFIF's Y, Cb, Cr at full resolution. Everything that decoding adds up is a multiple of 2^-20 below
-2^25: float64 is exact, and the pixels are the same on every machine, at every size.
+Colours are JFIF's Y, Cb, Cr at full resolution. All terms that the decoder sums are multiples of 2^-20 below
+2^25, so float64 is exact and the pixels are the same on every machine, at every size.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _CELLS = (8, 16)
 
 @dataclass(frozen=True)
 class DctCodec(Codec):
-    """`step` in pixel levels, 1/16 to 4095: coarser is smaller; `cell` 8 or 16; `coding` as above."""
+    """`step` is in pixel levels, 1/16 to 4095; coarser steps give smaller files. `cell` is 8 or 16 pixels.
+    `coding` is entropy, or fixed for a fixed number of bits per coefficient."""
 
     step: float = 32.0
     cell: int = 8
@@ -50,7 +52,7 @@ class DctCodec(Codec):
     max_pixels: ClassVar[int] = 2**28
 
     def __post_init__(self) -> None:
-        """ValueError for a setting out of range."""
+        """Raise ValueError for a setting out of range."""
         if self.cell not in _CELLS:
             raise ValueError(f"cells are 8 or 16 pixels a side, not {self.cell}")
         if self.coding not in _CODINGS:
@@ -81,16 +83,17 @@ class DctCodec(Codec):
     def open(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """See `Codec.open`; only the blocks of the region are rendered, at the size that is asked for.
+        """See `Codec.open`. Only the blocks of the region are rendered, at the requested size.
 
-        Multiples of 1/cell up to 1 are natural scales; others are resampled from the next larger one, or from 1.
+        Multiples of 1/cell up to 1 are natural scales; other scales are resampled from the next larger natural
+        scale, or from 1.
         """
         view = View.of(_grid(reader.header), request)
         return view.rendering(reader.header.channels, lambda: _levels(reader))
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:
-        """See `Codec.collages`; one map for the picture with its overhanging blocks, in levels around 0."""
+        """See `Codec.collages`. The only map holds levels around 0 of the picture padded to full blocks."""
         from collagecodec.operator.collage import Collage
 
         grid, channels = _grid(reader.header), reader.header.channels
@@ -104,12 +107,12 @@ class DctCodec(Codec):
 
 
 def _grid(header: Header) -> BlockGrid:
-    """The blocks of a file; FormatError and LimitError as `_params`."""
+    """Return the block grid of a file; FormatError as `_params`."""
     return BlockGrid(header.height, header.width, _params(header)[0])
 
 
 def _levels(reader: Reader) -> Levels:
-    """The coefficients of a file, (blocks, channels, V) whole numbers of 1/16 level; FormatError if damaged."""
+    """Read the coefficients of a file, integers (blocks, channels, V) in 1/16 level; FormatError if damaged."""
     cell, coding, units = _params(reader.header)
     grid = _grid(reader.header)
     shape = (grid.count, reader.header.channels, cell**2)
@@ -117,7 +120,7 @@ def _levels(reader: Reader) -> Levels:
 
 
 def _params(header: Header) -> tuple[int, entropy.Coding, int]:
-    """Cell in pixels, coding and step code of a file; FormatError."""
+    """Return the cell in pixels, the coding and the step code of a file; FormatError if they are invalid."""
     if len(header.params) != 4 or header.tile_count != 1:
         raise FormatError("the header does not belong to a picture of the codec 'dct': it is damaged")
     cell, number, step_code = header.params[0], header.params[1], int.from_bytes(header.params[2:], "little")

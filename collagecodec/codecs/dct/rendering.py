@@ -1,7 +1,7 @@
-"""From the coefficients of `dct` to pixels at the size that was asked for.
+"""Renders the coefficients of a `dct` file as pixels at the requested size.
 
-Blocks are rendered with cells of n = 1 .. cell samples, the smallest n that is not below what was asked for.
-Sizes in between, and enlargements, are resampled in whole numbers (`collage.resample`).
+Blocks are rendered with n x n samples, where n = 1 .. cell is the smallest that is not below the requested size.
+Sizes in between, and enlargements, are resampled in integer arithmetic (`sampling.resample`).
 """
 
 from __future__ import annotations
@@ -27,31 +27,32 @@ from collagecodec.sampling.resample import Axis
 from collagecodec.sampling.scales import cover, natural_cell
 
 LEVEL_UNIT = 16
-"""Coefficients are whole numbers of 1/16 level."""
+"""Coefficients are integers in 1/16 level."""
 MAX_LEVEL = 2**24
-"""Coefficients are clipped to this many 1/16 levels either way, which no picture reaches: sums stay exact."""
+"""Coefficients are clipped to +- this value in 1/16 level, which no picture reaches, so that sums stay exact."""
 PLANE_LIMIT = 2**13
-"""Planes are clipped to this many 1/16 levels either way."""
+"""Planes are clipped to +- this value in 1/16 level."""
 BAND_CELLS = 4096
-"""About so many blocks are rendered at a time."""
+"""Approximate number of blocks that are rendered at a time."""
 
 Levels = NDArray[np.float64]
 
 
 def operator_of(cell: int, rows: int, columns: int, channels: int) -> Operator:
-    """The map of rows x columns blocks: all of them are the range cells of one picture."""
+    """Return the map of rows x columns blocks, each of them a range cell of the picture."""
     return Operator(Geometry(rows * cell, columns * cell, cell), Cosines(cell), channels)
 
 
 def code_of(levels: Levels) -> Code:
-    """The code of coefficients (blocks, channels, V) in 1/16 level: auxiliary (1, channels, blocks, V)."""
+    """Return the code of coefficients (blocks, channels, V) in 1/16 level: auxiliary (1, channels, blocks, V)."""
     clipped = levels.clip(-MAX_LEVEL, MAX_LEVEL) / LEVEL_UNIT
     return Code.without_domains(np.ascontiguousarray(clipped.transpose(1, 0, 2))[None])
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a request needs of a picture: cells of n samples, the blocks, and how they become pixels."""
+    """The computation of a request: the blocks to render at n samples per side, and their resampling to
+    pixels."""
 
     grid: BlockGrid
     n: int
@@ -62,7 +63,7 @@ class View:
 
     @classmethod
     def of(cls, grid: BlockGrid, request: Request) -> View:
-        """The view of a request; ValueError and LimitError as `Request.resolve`."""
+        """Return the view of a request; ValueError and LimitError as `Request.resolve`."""
         (x, y, w, h), (width, height) = request.resolve(grid.width, grid.height)
         n = natural_cell(grid.size, grid.size, (w, h), (width, height))
         vertical, rows = cover(y, h, height, n, grid.size, grid.rows)
@@ -70,7 +71,10 @@ class View:
         return cls(grid, n, vertical, horizontal, rows, columns)
 
     def rendering(self, channels: int, levels: Callable[[], Levels]) -> Rendering:
-        """The picture of coefficients (blocks, 1 or 3, V) in 1/16 level, which `levels` returns when needed."""
+        """Return the rendering of coefficients (blocks, 1 or 3, V) in 1/16 level.
+
+        `levels` returns them and is called when the iteration begins.
+        """
 
         def bands() -> Iterator[Image8]:
             for band in resampled(self._bands(levels()), self.vertical, self.horizontal):
@@ -79,7 +83,8 @@ class View:
         return Rendering(self.horizontal.count, self.vertical.count, channels, bands())
 
     def _bands(self, levels: Levels) -> Iterator[Band]:
-        """Planes of the view's blocks in whole 1/16 levels around 0, float32 (channels, h, w), top to bottom."""
+        """Yield the planes of the view, float32 (channels, h, w), integers in 1/16 level around 0, top to
+        bottom."""
         grid, channels = self.grid, levels.shape[1]
         by_row = levels.reshape(grid.rows, grid.columns, *levels.shape[1:])
         across = self.columns.stop - self.columns.start

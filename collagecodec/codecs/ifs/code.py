@@ -1,4 +1,4 @@
-"""The maps of an iterated function system as whole numbers, and those as bytes."""
+"""Conversion of the maps of an iterated function system to integers, and of the integers to bytes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ MAX_MAPS = 255
 
 
 def quantised(ifs: IFS, bits: int) -> Integers:
-    """Maps a, b, c, d, s, t of an IFS around the picture's middle, int64 (N, 6): see `chaos_game.Game`.
+    """Quantise the maps a, b, c, d, s, t of an IFS about the picture's centre: int64 (N, 6), as
+    `chaos_game.Game`.
 
-    What is beyond the range of the format is clipped to it: coefficients to 1, offsets to one picture.
+    Values are clipped to the range of the format: coefficients to +-1, offsets to +- the size of the picture.
     """
     middle = np.full(2, 0.5)
     offsets = ifs.b + ifs.A @ middle - middle
@@ -29,32 +30,33 @@ def quantised(ifs: IFS, bits: int) -> Integers:
 
 
 def pack(maps: Integers) -> bytes:
-    """The numbers of two tables, one byte each, and the coded maps: coefficients first, then offsets."""
-    # In order of the first offset nothing is lost, since the order of maps means nothing.
+    """Encode maps as two table indices, a byte each, and the entropy-coded coefficients and offsets."""
+    # The order of the maps has no meaning; sorted, equal sets of maps give equal bytes.
     ordered = maps[np.lexsort(maps.T[::-1])]
-    passes, chosen = [], []
+    passes, indices = [], []
     for part in (ordered[:, :4].reshape(-1), ordered[:, 4:].reshape(-1)):
         table = _best_table(part)
-        chosen.append(table)
+        indices.append(table)
         passes.append((part.astype(np.int32), np.full(part.size, table, np.uint8)))
-    return bytes(chosen) + encode(passes, tables())
+    return bytes(indices) + encode(passes, tables())
 
 
 def _best_table(values: Integers) -> int:
+    """Return the index of the table that codes the values in the fewest bits; index 0 is never used."""
     symbols = values.astype(np.int32)
-    known = tables()
+    choices = tables()
     costs = [
-        known.estimate_bits(symbols, np.full(symbols.size, number, np.uint8)) for number in range(1, len(known))
+        choices.estimate_bits(symbols, np.full(symbols.size, index, np.uint8)) for index in range(1, len(choices))
     ]
     return int(np.argmin(costs)) + 1
 
 
 def unpack(data: bytes, count: int, bits: int) -> Integers:
-    """The maps, int64 (count, 6). FormatError if the bytes are damaged or a number is out of range."""
-    known = tables()
-    if len(data) < 2 or not (1 <= data[0] < len(known) and 1 <= data[1] < len(known)):
-        raise FormatError("the maps name tables that there are not: the file is damaged")
-    decoder = Decoder(data[2:], known)
+    """Decode maps, int64 (count, 6); FormatError if the bytes are damaged or a value is out of range."""
+    choices = tables()
+    if len(data) < 2 or not (1 <= data[0] < len(choices) and 1 <= data[1] < len(choices)):
+        raise FormatError("the maps refer to tables that do not exist: the file is damaged")
+    decoder = Decoder(data[2:], choices)
     matrices = decoder.decode(np.full(4 * count, data[0], np.uint8)).reshape(count, 4)
     offsets = decoder.decode(np.full(2 * count, data[1], np.uint8)).reshape(count, 2)
     decoder.finish()

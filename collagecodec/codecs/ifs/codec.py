@@ -1,8 +1,8 @@
 """`ifs`: a picture as an iterated function system, learned by gradient (Tu et al. 2023), drawn by a chaos game.
 
-A file is a handful of affine maps, 30 to 300 bytes whatever the size of the picture; it is a likeness, not a
-copy. Decoding is in whole numbers, at any size, with more points for larger pictures, so that edges get finer
-and not larger. Grey pictures; the channels of a colour picture are mixed to grey, which a warning says.
+A file holds a few affine maps, 30 to 300 bytes whatever the size of the picture, and reproduces a likeness rather
+than a copy. The decoder uses integer arithmetic and renders any size; larger pictures get more points, so that
+edges stay fine. Pictures are grey: colour pictures are converted with a warning.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ class FitRestartedWarning(UserWarning):
 
 @dataclass(frozen=True)
 class IfsCodec(IfsSettings, Codec):
-    """`maps` N; `steps` of the fit; `method` points or distance; `seed` of the fit; `bits` after the point of a
-    coefficient, 4 to 12, 0 for what the picture's size needs; `side` of the reduced picture that is fitted;
-    `threshold` 1 to 255 makes a picture binary first, 0 leaves it grey; `refine` passes over the quantised
-    numbers; `fine` enlargements show the bare attractor ever finer, others a likeness as thick as the picture.
+    """`maps` is the number of maps. `steps`, `method` (points or distance) and `seed` belong to the fit. `bits`
+    is the number of fractional bits of a coefficient, 4 to 12, or 0 to choose it by the size of the picture.
+    `side` is the longer side of the reduced picture that is fitted. `threshold` 1 to 255 makes the picture
+    binary first; 0 leaves it grey. `refine` is the number of passes over the quantised coefficients. With
+    `fine`, enlargements show the bare attractor in ever finer detail; otherwise strokes keep their thickness
+    relative to the picture.
 
-    Which of the two grounds the picture stands on, dark or light, is read off its border.
+    The border of the picture decides whether its background is dark or light.
     """
 
     name: ClassVar[str] = "ifs"
@@ -52,7 +54,7 @@ class IfsCodec(IfsSettings, Codec):
     def encode_source(
         self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
     ) -> bytes:
-        """See `Codec.encode_source`; UnsupportedImageError for a picture without a shape."""
+        """See `Codec.encode_source`. Raises UnsupportedImageError for a picture without a shape."""
         try:
             from collagecodec.codecs.ifs.encoder import learn
         except ImportError as error:
@@ -63,27 +65,29 @@ class IfsCodec(IfsSettings, Codec):
         if self.threshold:
             grey = np.where(grey >= self.threshold, 255, 0).astype(np.uint8)
 
-        def restarted(text: str) -> None:
-            warnings.warn(text, FitRestartedWarning, stacklevel=4)
+        def warn_of_restart(message: str) -> None:
+            warnings.warn(message, FitRestartedWarning, stacklevel=4)
 
-        game, flags = learn(grey, self, progress, told=restarted)
+        game, flags = learn(grey, self, progress, on_restart=warn_of_restart)
         return packed(game, flags, source.width, source.height, source.channels, metadata)
 
     @classmethod
     def open(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """See `Codec.open`. Reductions are averages over whole pixels of a larger picture."""
+        """See `Codec.open`. Reductions average whole pixels of a larger drawing."""
         return drawn(reader, request)
 
 
 def to_grey(image: Image8) -> Image8:
-    """A picture (H, W) or (H, W, 3) as grey (H, W); warns if that loses colours. UnsupportedImageError,
-    LimitError."""
+    """Convert a picture (H, W) or (H, W, 3) to grey (H, W), with a warning if that loses colours.
+
+    Raises UnsupportedImageError for another shape or type, LimitError for a side that is too long.
+    """
     fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if image.dtype != np.uint8 or image.size == 0 or not fits:
         raise UnsupportedImageError(
-            f"ifs stores grey (H, W) and, as grey, RGB (H, W, 3) of uint8, not {image.dtype} of {image.shape}"
+            f"ifs takes uint8 pixels, grey (H, W) or RGB (H, W, 3), not {image.dtype} of shape {image.shape}"
         )
     if max(image.shape[:2]) > MAX_SIDE:
         raise LimitError(f"ifs holds pictures of up to {MAX_SIDE} pixels a side: reduce the picture")

@@ -1,4 +1,4 @@
-"""From an `ifs` file to pixels at the size that was asked for."""
+"""Renders `ifs` files as pixels at the requested size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Progress = Callable[[float], None]
 
 
 def drawn(reader: Reader, request: Request, progress: Progress | None = None) -> Rendering:
-    """The rendering of a file, drawn as a whole when it is iterated over; FormatError, LimitError, ValueError."""
+    """Return the rendering of a file, which is drawn in a single band when the caller iterates over it.
+
+    `progress` is called with the share done, 0..1. Raises FormatError, LimitError and ValueError.
+    """
     header = reader.header
     game, flags = game_of(reader)
     region, size = request.resolve(header.width, header.height)
@@ -36,20 +39,19 @@ def rendered(
     size: tuple[int, int],
     progress: Progress | None = None,
 ) -> Image8:
-    """Pixels, uint8 (H, W), of a region of a picture of `stored` (width, height) at `size` (width, height)."""
-    # A reduction draws at the smallest multiple that is no reduction, and takes averages.
-    times = max(1, -(-region[2] // size[0]), -(-region[3] // size[1]))
-    frame = Frame(*stored, region, (size[0] * times, size[1] * times))
+    """Draw a region of a picture of `stored` (width, height) at `size` (width, height): uint8 (H, W)."""
+    # A reduction draws at the smallest multiple of the size that covers the region, then averages.
+    factor = max(1, -(-region[2] // size[0]), -(-region[3] // size[1]))
+    frame = Frame(*stored, region, (size[0] * factor, size[1] * factor))
     pixels = finished(draw(game, frame, progress), flags)
-    if times == 1:
+    if factor == 1:
         return pixels
-    cells = pixels.reshape(size[1], times, size[0], times).sum((1, 3), dtype=np.int64)
-    return ((2 * cells + times**2) // (2 * times**2)).astype(np.uint8)
+    sums = pixels.reshape(size[1], factor, size[0], factor).sum((1, 3), dtype=np.int64)
+    return ((2 * sums + factor**2) // (2 * factor**2)).astype(np.uint8)
 
 
 def finished(levels: Image8, flags: int) -> Image8:
-    """Levels as the file wants them: two levels only if the picture is binary, and the other way round on light
-    ground."""
+    """Apply the flags to levels: a binary picture keeps two levels, a light background inverts them."""
     if flags & BINARY:
         levels = np.where(levels >= 128, 255, 0).astype(np.uint8)
     return 255 - levels if flags & INVERTED else levels

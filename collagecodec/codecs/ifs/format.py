@@ -1,4 +1,4 @@
-"""The parameters of an `ifs` file: how its maps are drawn."""
+"""The layout of an `ifs` file: its header parameters, which say how the maps are drawn, and its maps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from collagecodec.fractals.chaos_game import KERNELS, Game
 NUMBER = 6
 """Codec number of `ifs`."""
 BINARY, INVERTED, FINE = 1, 2, 4
-"""Flags: two pixel levels only; the shape is dark on light ground; enlargements show the bare attractor."""
+"""Flags: the picture has two levels; the shape is dark on light; enlargements show the bare attractor."""
 _PARAMS = 8
 
 
 def packed(
     game: Game, flags: int, width: int, height: int, channels: int, metadata: Mapping[str, bytes] | None = None
 ) -> bytes:
-    """The complete file."""
+    """Return the complete file."""
     flags |= FINE * game.fine
     params = bytes((flags, len(game.maps), game.bits, game.kernel)) + game.gain.to_bytes(2, "little")
     header = Header(
@@ -30,13 +30,13 @@ def packed(
 
 
 def game_of(reader: Reader) -> tuple[Game, int]:
-    """What a file plays, and its flags; FormatError, LimitError."""
+    """Read the chaos game of a file and its flags; FormatError, LimitError."""
     header = reader.header
     if len(header.params) != _PARAMS or header.tile_count != 1:
         raise FormatError("the header does not belong to a picture of the codec 'ifs': it is damaged")
     flags, count, bits, kernel, low, high, density, seed = header.params
-    sound = flags < 2 * FINE and count and kernel < len(KERNELS) and density
-    if not sound or not code.MIN_BITS <= bits <= code.MAX_BITS:
-        raise FormatError("a parameter of the codec ifs is out of range: the header is damaged")
+    in_range = flags < 2 * FINE and count and kernel < len(KERNELS) and density
+    if not in_range or not code.MIN_BITS <= bits <= code.MAX_BITS:
+        raise FormatError("a parameter of the codec 'ifs' is out of range: the header is damaged")
     maps = code.unpack(bytes(reader.tile(0)), count, bits)
     return Game(maps, bits, kernel, low + 256 * high, density, seed, bool(flags & FINE)), flags

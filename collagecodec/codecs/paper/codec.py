@@ -1,7 +1,7 @@
-"""`collage-paper`: the Neural Collage of Poli et al. 2022 on 40x40 blocks, so that their table can be re-run.
+"""`collage-paper`: the Neural Collage of Poli et al. 2022 on 40x40 blocks, for reproducing their table.
 
-Codes have a fixed width and are not entropy coded; the production codec is `collage`. A block takes 26 or 62
-bytes, so that any block of a tile can be read by itself. Blocks do not overlap, and their edges can be seen.
+Codes have a fixed width and are not entropy coded; the default codec is `collage`. A block takes 26 or 62 bytes,
+so any block of a tile can be read on its own. Blocks do not overlap, so block edges are visible.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from collagecodec.operator.collage import Collage
 
 TILE = 32 * BLOCK
-"""Side of a tile in pixels."""
+"""The side of a tile in pixels."""
 RATE = ChoiceParameter("rate", tuple(sorted(RATES, reverse=True)))
 
 
 @dataclass(frozen=True)
 class PaperCollageCodec(Codec):
-    """`rate` is 0.13 or 0.31 bits a pixel, the rates of the paper's table, reached from one model; `model` by
-    name."""
+    """`rate` is 0.13 or 0.31 bits per pixel, the rates of the paper's table; both use the same model. `model` is
+    the name of an installed model."""
 
     rate: float = 0.31
     model: str = "paper"
@@ -46,13 +46,13 @@ class PaperCollageCodec(Codec):
     refused_options: ClassVar[Mapping[str, str]] = MappingProxyType({"fast": Codec.refused_options["fast"]})
 
     def __post_init__(self) -> None:
-        """ValueError for another rate."""
+        """Raise ValueError for an unknown rate."""
         if self.rate not in RATES:
-            raise ValueError(f"the rates are {' and '.join(map(str, RATES))} bits a pixel, not {self.rate}")
+            raise ValueError(f"the rates are {' and '.join(map(str, RATES))} bits per pixel, not {self.rate}")
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the model's newest decoder."""
+        """The fingerprint of the model's newest decoder."""
         return current(self.model)[1]
 
     @property
@@ -63,7 +63,7 @@ class PaperCollageCodec(Codec):
     def encode_source(
         self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
     ) -> bytes:
-        """See `Codec.encode_source`, tile by tile; grey pictures are coded as three equal channels."""
+        """See `Codec.encode_source`. Grey pictures are coded as three equal channels."""
         try:
             from collagecodec.codecs.paper.encoder import load_paper_encoder
         except ModuleNotFoundError as error:
@@ -95,7 +95,7 @@ class PaperCollageCodec(Codec):
     def open(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """See `Codec.open`; only the blocks of the region are decoded, at the size that is asked for.
+        """See `Codec.open`. Only the blocks of the region are decoded, at the requested size.
 
         Multiples of 1/20 up to 8 are natural scales; others are resampled from the next larger one.
         """
@@ -103,9 +103,10 @@ class PaperCollageCodec(Codec):
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:
-        """See `Codec.collages`; one map of RGB levels around 0, blocks row by row, before any rounding.
+        """See `Codec.collages`. There is a single map, in RGB levels around 0, with its blocks row by row.
 
-        The fixed point is the picture up to the decoder's roundings to 1/16 level, each shrunk by the map.
+        It leaves out the decoder's rounding to 1/16 level after each iteration, so its fixed point differs from
+        the decoded picture by that rounding.
         """
         from collagecodec.operator.collage import Collage
 

@@ -1,18 +1,17 @@
 """Decoder of `collage-paper`, the Neural Collage of Poli et al. 2022 on 40x40 blocks, in exact arithmetic.
 
-Each block is a collage of its own: 2 x 2 range cells of 20 x 20 samples, one domain cell (the block), V
-learned auxiliary domains that all pictures share, coefficients shared by the three channels, b for each
-channel. A block is stored as symbols of fixed width:
+Each block is an independent collage with 2x2 range cells of 20x20 samples, a single domain cell (the block), and
+V learned auxiliary domains that all pictures share. The three channels share the coefficients c and have their
+own b. A block is stored as symbols of fixed width:
 
-    1 symbol         the mode, which says how many components there are, their widths and tables
+    1 symbol         the mode, which sets the number of components, their widths and tables
     4 symbols        the domain coefficient c of each range cell, by table
-    up to Q symbols  components y, by one table each; the others are 0
-    theta = y M + m  the 4 (V + 3) other numbers of the code: auxiliary c, then b, cell by cell
+    up to Q symbols  components y, each with its own table; the others are 0
+    theta = y M + m  the other 4 (V + 3) parameters of the code: auxiliary c, then b, cell by cell
 
-All tables are whole numbers. What is computed from them are multiples of powers of two with far fewer than
-53 bits, so that float64 holds every product and every sum exactly, whatever library, thread count or order of
-summation: `c` in 2^-18, atoms in 1/4 level, pictures in 1/16 level, rounded after each application of the
-map.
+All tables hold integers. All values computed from them are multiples of powers of two with far fewer than 53
+bits, so float64 holds every product and sum exactly, whatever the library, thread count or order of summation:
+`c` in 2^-18, atoms in 1/4 level, pictures in 1/16 level, rounded after each application of the map.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ from collagecodec.operator.operator import Operator
 
 BLOCK, CELL, CELLS, CHANNELS = 40, 20, 4, 3
 MIDDLE = 128
-"""Samples are pixel levels less this."""
+"""Samples are pixel levels minus this value."""
 RATES = (0.13, 0.31)
-"""Bits a pixel, by the number of the rate in the file."""
+"""Bits per pixel, by the rate number in the file."""
 BLOCK_BITS = (208, 496)
 
 AMPLITUDE = 2**15
-"""Theta for an auxiliary coefficient of 1: it has the scale of an orthonormal transform, so large that the sum of
-|c| over the terms of a cell stays below 1 for any block."""
+"""Theta for an auxiliary coefficient c = 1. Theta has the scale of an orthonormal transform; with this divisor
+the sum of |c| over the terms of a cell stays below 1 for any block."""
 OFFSET_GAIN = 20
 """Theta for b = 1 level: the square root of the samples in a cell."""
 ATOM_UNIT, SAMPLE_UNIT, MIX_UNIT, DOMAIN_UNIT, THETA_UNIT = 4, 16, 2**14, 2**12, 8
@@ -64,15 +63,15 @@ def block_geometry() -> Geometry:
 
 
 def round_to(values: Floats, unit: int) -> Floats:
-    """Nearest multiples of 1 / unit, a power of two; halves go up."""
+    """Round to the nearest multiples of 1 / unit, a power of two; halves round up."""
     return np.asarray(np.floor(values * unit + 0.5) / unit)
 
 
 @lru_cache(maxsize=32)
 def exact_weights(size: int) -> Floats:
-    """`atoms.resample_matrix` from the side of a cell to `size`, rounded to 2^-12, halves up: (size, CELL).
+    """Return `atoms.resample_matrix` from CELL to `size` samples, rounded to 2^-12, halves up: (size, CELL).
 
-    Computed in fractions, so that no machine rounds another way.
+    The weights are computed in fractions, so that every machine rounds alike.
     """
     weights = np.zeros((size, CELL))
     ratio = Fraction(CELL, size)
@@ -91,7 +90,7 @@ def exact_weights(size: int) -> Floats:
 
 
 def _keys(t: Fraction) -> Fraction:
-    """The cubic convolution kernel of Keys 1981 with a = -1/2 at distance t."""
+    """Evaluate the cubic convolution kernel of Keys 1981 with a = -1/2 at distance t >= 0."""
     if t <= 1:
         return (Fraction(3, 2) * t - Fraction(5, 2)) * t * t + 1
     return ((-t / 2 + Fraction(5, 2)) * t - 4) * t + 2 if t < 2 else Fraction(0)
@@ -99,12 +98,12 @@ def _keys(t: Fraction) -> Fraction:
 
 @dataclass(frozen=True, eq=False)
 class ExactAtoms:
-    """Atoms (V, 3, 20, 20), multiples of 1/4 level, on the grid of any size."""
+    """Atoms (V, 3, 20, 20), multiples of 1/4 level, which can be sampled on a grid of any size."""
 
     atoms: NDArray[np.float64]
 
     def __call__(self, size: int) -> Floats:
-        """Atoms on size x size samples: float64 (V, 3, size, size), multiples of 1/4."""
+        """Return the atoms on size x size samples: float64 (V, 3, size, size), multiples of 1/4 level."""
         if size == CELL:
             return self.atoms
         matrix = exact_weights(size)
@@ -113,19 +112,19 @@ class ExactAtoms:
 
 @dataclass(frozen=True, eq=False)
 class Mode:
-    """Symbols to components: widths int64 (stored,) in bits, levels float64 (stored, longest table)."""
+    """The tables of a mode: widths int64 (stored,) in bits, levels float64 (stored, longest table)."""
 
     widths: Indices
     levels: NDArray[np.float64]
 
     def components(self, symbols: Symbols) -> NDArray[np.float64]:
-        """Components of symbols (B, stored), of the same shape."""
+        """Return the components of symbols (B, stored), in the same shape."""
         return self.levels[np.arange(self.widths.size), symbols]
 
 
 @dataclass(frozen=True, eq=False)
 class PaperDecoder:
-    """A model as the decoder uses it; `from_tensors` reads and checks one."""
+    """The decoder of a model; `from_tensors` reads and checks it."""
 
     fingerprint: str
     auxiliary: ExactAtoms
@@ -151,7 +150,7 @@ class PaperDecoder:
         try:
             atoms = tensors["atoms"].astype(np.float64) / ATOM_UNIT
             domain = tensors["domain_levels"].astype(np.float64) / DOMAIN_UNIT
-            made = cls(
+            decoder = cls(
                 fingerprint,
                 ExactAtoms(atoms),
                 domain,
@@ -164,8 +163,8 @@ class PaperDecoder:
             raise ModelMismatchError(
                 f"the model {fingerprint} is incomplete ({error}): install it again"
             ) from error
-        made._check()
-        return made
+        decoder._check()
+        return decoder
 
     def _check(self) -> None:
         atoms = self.auxiliary.atoms
@@ -181,7 +180,7 @@ class PaperDecoder:
             raise ModelMismatchError(f"the arrays of the model {self.fingerprint} do not fit: install it again")
 
     def _bits_fit(self) -> bool:
-        """Whether the symbols of a block fill their bytes exactly in every mode."""
+        """Return whether the symbols of a block fill its bytes exactly in every mode."""
         powers = {len(self.domain_levels): self.domain_bits, **{len(m): self.mode_bits for m in self.rates}}
         return (
             all(count == 2**bits for count, bits in powers.items())
@@ -196,38 +195,38 @@ class PaperDecoder:
 
     @property
     def domain_bits(self) -> int:
-        """Bits of a domain symbol."""
+        """Width of a domain symbol in bits."""
         return len(self.domain_levels).bit_length() - 1
 
     @property
     def mode_bits(self) -> int:
-        """Bits of the mode of a block."""
+        """Width of the mode of a block in bits."""
         return len(self.rates[0]).bit_length() - 1
 
     def symbol_bits(self, rate: int, mode: int) -> Indices:
-        """Width of every symbol of a block of a mode, in order: int64 (1 + 4 + stored,)."""
+        """Return the widths in bits of the symbols of a block, in order: int64 (1 + 4 + stored,)."""
         lead = [self.mode_bits, *[self.domain_bits] * CELLS]
         return np.concatenate([np.array(lead, np.int64), self.rates[rate][mode].widths])
 
     def pack(self, symbols: Symbols, rate: int) -> bytes:
-        """Stored blocks of symbols (B, 1 + 4 + Q); what a mode does not store is left out."""
+        """Pack the symbols of blocks (B, 1 + 4 + Q); symbols that a mode does not store are left out."""
         bits = [self.symbol_bits(rate, int(row[0])) for row in symbols]
         stored = [row[: width.size] for row, width in zip(symbols, bits, strict=True)]
         return pack_fixed(np.concatenate(stored), np.concatenate(bits))
 
     def unpack(self, data: NDArray[np.uint8], rate: int) -> Symbols:
-        """Symbols (B, 1 + 4 + Q) of stored blocks, uint8 (B, bytes of a block); 0 where nothing is stored."""
+        """Unpack blocks, uint8 (B, bytes per block), to symbols (B, 1 + 4 + Q); symbols not stored are 0."""
         symbols = np.zeros((len(data), 1 + CELLS + len(self.mixing)), np.int64)
         modes = data[:, 0] & (2**self.mode_bits - 1)
         for mode in np.unique(modes):
             rows, bits = modes == mode, self.symbol_bits(rate, int(mode))
             count = int(rows.sum())
-            found = unpack_fixed(data[rows].tobytes(), np.tile(bits, count), count * bits.size)
-            symbols[rows, : bits.size] = found.reshape(count, bits.size)
+            stored = unpack_fixed(data[rows].tobytes(), np.tile(bits, count), count * bits.size)
+            symbols[rows, : bits.size] = stored.reshape(count, bits.size)
         return symbols
 
     def code(self, symbols: Symbols, rate: int) -> Code:
-        """The code (a, b, gamma) that symbols (B, 1 + 4 + Q) stand for."""
+        """Return the code (a, b, gamma) of symbols (B, 1 + 4 + Q)."""
         components = np.zeros((len(symbols), len(self.mixing)))
         for number, mode in enumerate(self.rates[rate]):
             rows = np.flatnonzero(symbols[:, 0] == number)
@@ -250,13 +249,14 @@ class PaperDecoder:
         return Operator(block_geometry(), self.auxiliary, CHANNELS)
 
     def render(self, code: Code, samples: int) -> Floats:
-        """Blocks with range cells of n = `samples` a side: (B, 3, 2 n, 2 n), multiples of 1/16 around 0."""
+        """Render blocks with range cells of n = `samples` per side: (B, 3, 2 n, 2 n), multiples of 1/16 around
+        0."""
         operator = self.operator.at(Fraction(samples, CELL))
         return iterate(operator, code, self.iterations, rounding=lambda z: round_to(z, SAMPLE_UNIT))
 
 
 def _modes(tensors: Tensors) -> tuple[tuple[Mode, ...], ...]:
-    """The modes of all rates; ValueError if the stored levels are not those that widths ask for."""
+    """Return the modes of every rate; ValueError if the number of levels does not match the widths."""
     stored = tensors["levels"].astype(np.float64) / SAMPLE_UNIT
     done, rates = 0, []
     for rate in tensors["widths"].astype(np.int64):
@@ -270,7 +270,7 @@ def _modes(tensors: Tensors) -> tuple[tuple[Mode, ...], ...]:
             modes.append(Mode(widths, levels))
         rates.append(tuple(modes))
     if done != stored.size:
-        raise ValueError(f"{stored.size} levels are stored instead of {done}")
+        raise ValueError(f"{stored.size} levels are stored, and the widths need {done}")
     return tuple(rates)
 
 

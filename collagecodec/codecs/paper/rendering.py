@@ -1,4 +1,4 @@
-"""From the blocks of a `collage-paper` file to pixels at the size that was asked for, tile row by tile row."""
+"""Renders the blocks of a `collage-paper` file as pixels at the requested size, a row of tiles at a time."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from collagecodec.sampling.request import Image8, Request
 from collagecodec.sampling.scales import natural_cell, shown
 
 FINEST = 8 * CELL
-"""Samples a side of the finest cells that are rendered; beyond that, pictures are enlarged by resampling."""
+"""Samples per side of the largest rendered cells; larger pictures are resampled from them."""
 BATCH = 256
-"""Blocks that are rendered at a time."""
+"""Number of blocks that are rendered at a time."""
 SAMPLE_LIMIT = 2**14
-"""Samples are clipped to this many 1/16 levels either way before they are resampled."""
+"""Samples are clipped to +- this value in 1/16 level before they are resampled."""
 
 Codes = NDArray[np.uint8]
-"""Packed codes of blocks, (..., bytes of a block)."""
+"""Packed codes of blocks, (..., bytes per block)."""
 
 
 @dataclass
 class Picture:
-    """A file of the codec; FormatError for a header out of range, ModelMismatchError.
+    """An opened file; FormatError for an invalid header, ModelMismatchError for a missing model.
 
-    With `tolerate_damage` an unreadable tile comes out mid-grey and is listed in `damaged`.
+    With `tolerate_damage`, unreadable tiles become mid-grey and are listed in `damaged`.
     """
 
     reader: Reader
@@ -62,11 +62,11 @@ class Picture:
         self.grid = BlockGrid(header.height, header.width, BLOCK)
 
     def rendering(self, request: Request) -> Rendering:
-        """The rendering of a request; ValueError, LimitError, and while it is iterated over DamagedTileError."""
+        """Return the rendering of a request; ValueError and LimitError, and DamagedTileError while iterating."""
         header = self.header
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
         n = natural_cell(CELL, FINEST, (w, h), (width, height))
-        # The kernel that enlarges looks a little beyond the region.
+        # The kernel that enlarges reads a little beyond the region.
         rim = 1 if n == FINEST else 0
         left, top = max(x - rim, 0), max(y - rim, 0)
         right, bottom = min(x + w + rim, header.width), min(y + h + rim, header.height)
@@ -78,13 +78,13 @@ class Picture:
         return Rendering(width, height, header.channels, map(_pixels, bands), self.damaged)
 
     def codes(self) -> Codes:
-        """The packed codes of all blocks, row by row: (blocks, bytes of a block)."""
-        everything = slice(0, self.grid.columns)
-        rows = [codes for codes, _ in self._rows_of_tiles(slice(0, self.grid.rows), everything)]
-        return np.concatenate(rows).reshape(self.grid.count, -1)
+        """Return the packed codes of all blocks, row by row: (blocks, bytes per block)."""
+        rows, columns = slice(0, self.grid.rows), slice(0, self.grid.columns)
+        parts = [codes for codes, _ in self._rows_of_tiles(rows, columns)]
+        return np.concatenate(parts).reshape(self.grid.count, -1)
 
     def _bands(self, rows: slice, columns: slice, n: int) -> Iterator[Band]:
-        """Samples of some blocks in 1/16 level around 0: float32 (1 or 3, h, w), some block rows at a time."""
+        """Yield samples in 1/16 level around 0, float32 (1 or 3, h, w), a few block rows at a time."""
         step = max(1, BATCH // (columns.stop - columns.start))
         for codes, readable in self._rows_of_tiles(rows, columns):
             for first in range(0, len(codes), step):
@@ -92,7 +92,7 @@ class Picture:
                 yield self._band(codes[part], readable[part], n)
 
     def _band(self, codes: Codes, readable: NDArray[np.bool_], n: int) -> Band:
-        """Samples of blocks (R, S, bytes): float32 (1 or 3, R * side, S * side)."""
+        """Render blocks (R, S, bytes): float32 (1 or 3, R * side, S * side), unreadable blocks as 0."""
         channels, side = self.header.channels, BLOCK * n // CELL
         flat = codes.reshape(-1, self.block_bytes)
         blocks = np.empty((len(flat), channels, side, side), np.float32)
@@ -107,7 +107,7 @@ class Picture:
         return grid.transpose(2, 0, 3, 1, 4).reshape(channels, codes.shape[0] * side, -1)
 
     def _rows_of_tiles(self, rows: slice, columns: slice) -> Iterator[tuple[Codes, NDArray[np.bool_]]]:
-        """For every row of tiles the codes of its wanted blocks, (R, S, bytes), and which are readable."""
+        """Yield, for every row of tiles, the requested codes (R, S, bytes) and which of them are readable."""
         header = self.header
         tall = header.tile_size // BLOCK if header.tile_size else self.grid.rows
         wide = header.tile_size // BLOCK if header.tile_size else self.grid.columns
@@ -131,7 +131,8 @@ class Picture:
             yield codes, readable
 
     def _tile(self, tile: int) -> Codes | None:
-        """The codes of the blocks of a tile; None for an unreadable tile, if that is tolerated."""
+        """Return the codes of a tile, (rows, columns, bytes); None if damage is tolerated and it is
+        unreadable."""
         _, _, width, height = self.header.tile_box(tile)
         grid = BlockGrid(height, width, BLOCK)
         try:
@@ -149,7 +150,7 @@ class Picture:
 
 
 def _pixels(samples: Band) -> Image8:
-    """RGB or grey samples in 1/16 level around 0 to 8-bit pixels, halves up: (H, W) or (H, W, 3)."""
+    """Convert grey or RGB samples in 1/16 level around 0 to 8-bit pixels, halves up: (H, W) or (H, W, 3)."""
     levels = (samples.astype(np.int32) + (MIDDLE * SAMPLE_UNIT + SAMPLE_UNIT // 2)) // SAMPLE_UNIT
     pixels = np.clip(levels, 0, 255).astype(np.uint8)
     return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))

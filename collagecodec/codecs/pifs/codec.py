@@ -1,12 +1,12 @@
 """`pifs`: fractal coding, the collage whose gamma is one-hot (Jacquin 1992; Fisher 1995; Welstead 1999).
 
-Every range cell is one domain cell of the picture, twice as large, shrunk, turned, times a, plus b; or only b.
-Range cells are the leaves of a quadtree whose splits, factors and domain cells are chosen for rate and
-distortion together, and entropy coded. `coding` fixed is the non-adaptive tiling of Poli et al. 2022: cells of
-one size and codes of fixed width.
+A range cell copies a domain cell of twice its size, reduced, turned, multiplied by a and added to b; a flat
+range cell is b alone. Range cells are the leaves of a quadtree; the encoder chooses splits, factors and domain
+cells for rate and distortion together and entropy codes them. The coding `fixed` is the non-adaptive tiling of
+Poli et al. 2022, with cells of equal size and codes of fixed width.
 
-Colours are JFIF's Y, Cb, Cr, by default the last two at half the resolution. Tiles are independent: the domain
-cells of a tile lie inside it. Decoding is in whole numbers throughout.
+Colours are JFIF's Y, Cb, Cr, by default with Cb and Cr at half resolution. Tiles are independent: the domain
+cells of a tile lie inside it. The decoder uses integer arithmetic throughout.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ STEP = StepParameter(MEAN_UNIT, low=1, high=2**16 - 1)
 
 @dataclass(frozen=True)
 class PifsCodec(Codec):
-    """`step` in pixel levels, 1/16 to 4095: coarser is smaller; of no use to the coding `fixed`. Range cells are
-    `largest` to `smallest` pixels, by halves; those below `smallest_domain` are flat, because their mean costs
-    less than a domain cell. Domain cells lie `domain_step` pixels apart, an even number; a range cell chooses
-    among `window` of them on each axis, a power of two, or all for 0; `augment` adds their isometries and
-    negatives. `chroma` 1, 2 or 4 divides the resolution of colour differences. `coding` is entropy, or fixed
-    with `mean_bits` bits a mean and one size of cells. `search` is exact, or nearest (needs scipy); of several
-    `passes` all but the first look in what the pass before decodes to. `tile_size` in pixels, at most 2048.
+    """`step` is in pixel levels, 1/16 to 4095; coarser steps give smaller files. The coding `fixed` ignores it.
+    Range cells are `largest` to `smallest` pixels wide, by halves; those below `smallest_domain` are flat,
+    because their mean takes fewer bytes than a domain cell. Domain cells lie `domain_step` pixels apart, an even
+    number. A range cell chooses among `window` of them on each axis, a power of two, or among all for 0;
+    `augment` adds their isometries and negatives. `chroma` 1, 2 or 4 divides the resolution of the colour
+    differences. `coding` is entropy, or fixed with `mean_bits` bits per mean and cells of equal size. `search`
+    is exact, or nearest (needs scipy). Each of the `passes` after the first searches the picture that the
+    previous pass decodes to. `tile_size` is in pixels, at most 2048.
     """
 
     step: float = 32.0
@@ -82,7 +83,7 @@ class PifsCodec(Codec):
     refused_options: ClassVar[Mapping[str, str]] = MappingProxyType({"fast": Codec.refused_options["fast"]})
 
     def __post_init__(self) -> None:
-        """ValueError for a setting out of range."""
+        """Raise ValueError for a setting out of range."""
         ratio = self.largest // max(1, self.smallest)
         fits = 1 <= self.smallest <= self.largest <= MAX_CELL
         if not fits or self.smallest * ratio != self.largest or ratio & (ratio - 1):
@@ -103,7 +104,7 @@ class PifsCodec(Codec):
                 raise ValueError(f"{name} is {' or '.join(map(str, known))}, not {getattr(self, name)!r}")
         if self.coding == "fixed" and self.largest != self.smallest:
             raise ValueError(
-                "the coding 'fixed' has cells of one size: give largest and smallest the same number"
+                "the coding 'fixed' has cells of equal size: give largest and smallest the same value"
             )
         if not 1 <= round(self.step * MEAN_UNIT) < 2**16:
             raise ValueError(f"a step is 1/16 to 4095 levels, not {self.step}")
@@ -114,13 +115,13 @@ class PifsCodec(Codec):
 
     @property
     def rate_parameter(self) -> StepParameter | None:
-        """The quantiser step; None in fixed widths, where the sizes of the cells decide the rate."""
+        """The quantiser step; None for the coding `fixed`, where the size of the cells decides the rate."""
         return STEP if self.coding == "entropy" else None
 
     def encode_source(
         self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
     ) -> bytes:
-        """See `Codec.encode_source`; `progress` is called after every search."""
+        """See `Codec.encode_source`. `progress` is called after every search."""
         planes = ycbcr(whole_picture(source))
         header = self._header(source)
         params = Params.read(header)
@@ -137,12 +138,12 @@ class PifsCodec(Codec):
                 progress(done / steps, "searching")
 
         payloads, iterations = [], 1
-        for tile, own in enumerate(layouts):
+        for tile, tile_layouts in enumerate(layouts):
             x, y, w, h = header.tile_box(tile)
             parts = _parts(planes[y : y + h, x : x + w], self.chroma)
             trees = [
                 encode_plane(plane, layout, means, effort, tick)
-                for plane, layout, means in zip(parts, own, stored, strict=True)
+                for plane, layout, means in zip(parts, tile_layouts, stored, strict=True)
             ]
             payloads.append(self._pack(trees))
             iterations = max(iterations, *_applications(trees, stored))
@@ -153,7 +154,7 @@ class PifsCodec(Codec):
         return fixed.pack(trees, self.mean_bits) if self.coding == "fixed" else entropy.pack(trees)
 
     def _header(self, source: Source) -> Header:
-        # A tile size that cuts no cell, neither of luma nor of chroma.
+        # The tile size is rounded down so that tile borders cut no luma or chroma cell.
         cell = self.largest * self.chroma
         tile = self.tile_size // cell * cell
         partition = PartitionParams(
@@ -168,19 +169,21 @@ class PifsCodec(Codec):
     def open(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """See `Codec.open`; only the tiles of the region are decoded.
+        """See `Codec.open`. Only the tiles of the region are decoded.
 
-        Up to 4 (of large tiles 2), the multiples of 1 / gcd(smallest, domain_step / 2) are natural scales, at
-        which range cells and domain cells are that much larger; others are resampled from the next larger one.
+        Multiples of 1 / gcd(smallest, domain_step / 2) up to 4 (up to 2 or 1 for large tiles) are natural scales,
+        at which range cells and domain cells grow by that factor. Other scales are resampled from the next
+        larger natural scale.
         """
         return Picture(reader, tolerate_damage).rendering(request)
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:
-        """See `Codec.collages`: for every tile its planes, in levels around 0, padded to whole range cells.
+        """See `Codec.collages`. Each plane of each tile is a map of levels around 0, padded to full cells.
 
-        Cells are single samples: those of a range cell share a, b and the isometry, and their domain cells of
-        2x2 samples lie as the parts of its domain cell do. b is what the fixed point makes of the stored mean.
+        The range cells of these maps are single samples, and their domain cells are the 2x2 samples of a domain
+        cell of the file. The samples of a stored range cell share a, b and the isometry; b is computed from the
+        stored mean and the fixed point.
         """
         from collagecodec.codecs.pifs.view import collage_of
 
@@ -193,13 +196,13 @@ class PifsCodec(Codec):
 
     @classmethod
     def step_of(cls, header: Header) -> float | None:
-        """See `Codec.step_of`; None in fixed widths."""
+        """See `Codec.step_of`. None for the coding `fixed`."""
         params = Params.read(header)
         return None if params.mean_bits else params.step_code / MEAN_UNIT
 
 
 def _applications(trees: list[Tree], stored: list[Means]) -> list[int]:
-    """How often the maps of a tile are to be applied."""
+    """Return how often each map of a tile must be applied to settle."""
     pairs = zip(trees, stored, strict=True)
     return [
         Map.of(tree.layout, cells(tree, means), tree.layout.partition.unit).settle()[1] for tree, means in pairs
@@ -207,12 +210,12 @@ def _applications(trees: list[Tree], stored: list[Means]) -> list[int]:
 
 
 def _parts(planes: NDArray[np.float64], chroma: int) -> list[NDArray[np.float64]]:
-    """The planes (H, W, C) of a tile, colour differences reduced by `chroma`."""
-    found = [planes[..., 0]]
+    """Split the planes (H, W, C) of a tile and reduce the colour differences by `chroma`."""
+    parts = [planes[..., 0]]
     for channel in range(1, planes.shape[2]):
         plane = planes[..., channel]
         if chroma > 1:
-            whole = np.pad(plane, [(0, -side % chroma) for side in plane.shape], mode="edge")
-            plane = whole.reshape(whole.shape[0] // chroma, chroma, -1, chroma).mean((1, 3))
-        found.append(plane)
-    return found
+            padded = np.pad(plane, [(0, -side % chroma) for side in plane.shape], mode="edge")
+            plane = padded.reshape(padded.shape[0] // chroma, chroma, -1, chroma).mean((1, 3))
+        parts.append(plane)
+    return parts

@@ -1,4 +1,4 @@
-"""From a `pifs` file to pixels at the size that was asked for."""
+"""Renders `pifs` files as pixels at the requested size."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from collagecodec.sampling.resample import Axis
 from collagecodec.sampling.scales import cover, natural_cell
 
 FINEST_SAMPLES = 2**24
-"""Tiles are rendered with no more samples than this; finer pictures are resampled from there."""
+"""Maximum number of samples of a rendered tile; larger pictures are resampled from there."""
 
 
 class Picture:
-    """A file whose header has been checked; FormatError for parameters out of range.
+    """An opened file; FormatError for parameters out of range.
 
-    With `tolerate_damage` an unreadable tile comes out mid-grey and is listed in `damaged`.
+    With `tolerate_damage`, unreadable tiles become mid-grey and are listed in `damaged`.
     """
 
     def __init__(self, reader: Reader, tolerate_damage: bool = False) -> None:
@@ -38,7 +38,7 @@ class Picture:
         self.finest = next(n for n in (4, 2, 1) if height * width * n * n <= FINEST_SAMPLES)
 
     def trees(self, tile: int) -> list[Tree]:
-        """The codes of the planes of a tile; DamagedTileError."""
+        """Decode the trees of the planes of a tile; DamagedTileError if it cannot be read."""
         layouts = plane_layouts(self.header, self.params, tile)
         payload = bytes(self.reader.tile(tile))
         try:
@@ -49,7 +49,7 @@ class Picture:
             raise DamagedTileError(tile, str(error)) from error
 
     def rendering(self, request: Request) -> Rendering:
-        """The rendering of a request; ValueError, LimitError, and while it is iterated over DamagedTileError."""
+        """Return the rendering of a request; ValueError and LimitError, and DamagedTileError while iterating."""
         header, unit = self.header, self.params.partition.unit
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
         n = natural_cell(unit, self.finest * unit, (w, h), (width, height))
@@ -59,7 +59,7 @@ class Picture:
         return Rendering(width, height, header.channels, map(pixels_of, bands), self.damaged)
 
     def _bands(self, n: int, rows: slice, columns: slice) -> Iterator[Band]:
-        """Planes of some units of n samples, in 1/16 level, float32 (C, h, w), a row of tiles at a time."""
+        """Yield planes of units of n samples, in 1/16 level, float32 (C, h, w), a row of tiles at a time."""
         header, unit = self.header, self.params.partition.unit
         for row in range(header.tiles_down):
             top, bottom = self._within(row, rows, header.height)
@@ -79,13 +79,13 @@ class Picture:
             yield band
 
     def _within(self, number: int, wanted: slice, length: int) -> tuple[int, int]:
-        """First and last unit of a row or column of tiles that is wanted."""
+        """Return the first unit and the last + 1 of a row or column of tiles that the request needs."""
         unit, side = self.params.partition.unit, self.header.tile_size or length
         first, last = number * side // unit, -(-min((number + 1) * side, length) // unit)
         return max(first, wanted.start), min(last, wanted.stop)
 
     def _tile_or_grey(self, tile: int, n: int) -> Band:
-        """Planes of a tile as `_tile`; zeros for an unreadable one, if that is tolerated."""
+        """Return the planes of a tile as `_tile` does; zeros if damage is tolerated and it is unreadable."""
         try:
             return self._tile(tile, n)
         except DamagedTileError:
@@ -97,7 +97,7 @@ class Picture:
         return np.zeros((self.header.channels, -(-height // unit) * n, -(-width // unit) * n), np.float32)
 
     def _tile(self, tile: int, n: int) -> Band:
-        """Planes of a tile in 1/16 level, at n samples a unit, in whole units: float32 (C, h, w)."""
+        """Decode the planes of a tile in 1/16 level, padded to full units of n samples: float32 (C, h, w)."""
         unit = self.params.partition.unit
         planes: list[NDArray[np.float32]] = []
         for tree, means in zip(self.trees(tile), plane_means(self.params, self.header.channels), strict=True):
@@ -115,9 +115,9 @@ def _fixed_point(tree: Tree, means: Means, n: int, iterations: int) -> Samples:
 
 
 def _enlarged(plane: NDArray[np.float32], factor: int, height: int, width: int) -> NDArray[np.float32]:
-    """A plane on a grid `factor` times as fine, first across and then down: (height, width)."""
+    """Resample a plane on a grid `factor` times as fine, first across and then down: (height, width)."""
     for side in (width, height):
         axis = Axis(0, side, factor, side, plane.shape[1])
-        # Resampled across and turned, twice.
+        # Each pass resamples the last axis of the transposed plane.
         plane = axis.apply(np.ascontiguousarray(plane.T)[None], 0, side)[0]
     return plane

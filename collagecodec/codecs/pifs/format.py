@@ -1,4 +1,4 @@
-"""The parameters of a `pifs` file, their limits, and what they make of the planes of a tile."""
+"""The parameters of a `pifs` file, their limits, and the plane layouts that follow from them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REDUCTIONS = (1, 2, 4)
 
 @dataclass(frozen=True)
 class Params:
-    """What the header says of the codes.
+    """The parameters of the codes, as stored in the header.
 
-    chroma      1, 2, 4: by how much the resolution of colour differences is reduced
+    chroma      factor by which the resolution of colour differences is reduced: 1, 2, 4
     step_code   quantiser step in 1/16 level, 1 .. 65535
-    mean_bits   bits of a mean in fixed widths, 1 .. 8; 0: entropy coded
-    iterations  how often the maps are applied, 1 .. 64
+    mean_bits   bits per mean for the coding `fixed`, 1 .. 8; 0 for entropy coding
+    iterations  number of applications of the maps, 1 .. 64
     """
 
     partition: PartitionParams
@@ -37,7 +37,7 @@ class Params:
     iterations: int
 
     def pack(self) -> bytes:
-        """The parameter bytes of a header."""
+        """Return the parameter bytes of a header."""
         partition = self.partition
         flags = _AUGMENT * partition.augment | _HALF * (self.chroma == 2) | _QUARTER * (self.chroma == 4)
         return _LAYOUT.pack(
@@ -47,22 +47,25 @@ class Params:
 
     @classmethod
     def read(cls, header: Header) -> Params:
-        """The parameters of a header; FormatError if they are out of range."""
+        """Read the parameters of a header; FormatError if they are out of range."""
         if len(header.params) != _LAYOUT.size:
-            raise FormatError("the parameters of 'pifs' have another length: the header is damaged")
+            raise FormatError(
+                f"the parameters of 'pifs' have {len(header.params)} bytes, not {_LAYOUT.size}: "
+                "the header is damaged"
+            )
         flags, largest, smallest, domain, step, window, bits, iterations, reserved, step_code = _LAYOUT.unpack(
             header.params
         )
         ratio = largest // max(1, smallest)
-        sound = (
+        checks = (
             1 <= smallest <= largest <= MAX_CELL and smallest * ratio == largest and ratio & (ratio - 1) == 0,
             1 <= domain <= MAX_CELL and step >= 1 and window <= MAX_WINDOW.bit_length() and flags < 6,
             bits <= 8 and (not bits or ratio == 1),
             1 <= iterations <= MAX_ITERATIONS and reserved == 0 and step_code >= 1,
         )
-        if not all(sound):
+        if not all(checks):
             raise FormatError(
-                f"the parameters {header.params.hex()} of 'pifs' make no sense: the header is damaged"
+                f"the parameters {header.params.hex()} of 'pifs' are out of range: the header is damaged"
             )
         partition = PartitionParams(largest, smallest, domain, step, 1 << window >> 1, bool(flags & _AUGMENT))
         chroma, side = REDUCTIONS[flags >> 1], header.tile_size
@@ -76,13 +79,13 @@ class Params:
 
 
 def tile_sides(header: Header) -> tuple[int, int]:
-    """Height and width of the largest tile."""
+    """Return the height and width of the largest tile."""
     side = header.tile_size or max(header.height, header.width)
     return min(side, header.height), min(side, header.width)
 
 
 def plane_layouts(header: Header, params: Params, tile: int) -> list[Layout]:
-    """The layouts of the planes of a tile: Y, or Y, Cb, Cr."""
+    """Return the layouts of the planes of a tile: Y, or Y, Cb, Cr."""
     _, _, width, height = header.tile_box(tile)
     layouts = [Layout(height, width, params.partition)]
     if header.channels == 3:
@@ -92,7 +95,10 @@ def plane_layouts(header: Header, params: Params, tile: int) -> list[Layout]:
 
 
 def plane_means(params: Params, channels: int) -> list[Means]:
-    """How the means of Y, Cb, Cr are stored; a sample of halved chroma stands for four, its step is half."""
+    """Return the quantisers of the means of Y, Cb, Cr.
+
+    Each chroma sample covers `chroma`^2 pixels, so the chroma step is the luma step divided by `chroma`.
+    """
     chroma = max(1, params.step_code // params.chroma)
     luma, colour = Means(params.step_code, params.mean_bits), Means(chroma, params.mean_bits, centred=True)
     return [luma, colour, colour][:channels]

@@ -1,4 +1,4 @@
-"""The codes of a `pifs` file in the terms of the operator."""
+"""The codes of a `pifs` file as collages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from collagecodec.operator.operator import Operator
 
 
 def collage_of(name: str, tree: Tree, means: Means) -> Collage:
-    """A plane in the terms of the operator, with range cells of one sample: float64 levels around 0."""
+    """Return a plane as a collage with range cells of a single sample: float64 levels around 0."""
     layout = tree.layout
     height, width = (side + side % 2 for side in layout.padded)
-    found = cells(tree, means)
-    groups = Map.of(layout, found, layout.partition.unit)
+    by_size = cells(tree, means)
+    groups = Map.of(layout, by_size, layout.partition.unit)
     z = groups.settle()[0]
     geometry = Geometry(
         height, width, 1, corners=domain_grid(height, width, 2, 2), pool=2, isometries=ALL_ISOMETRIES
@@ -25,7 +25,7 @@ def collage_of(name: str, tree: Tree, means: Means) -> Collage:
     index, a = np.zeros((height, width), np.int64), np.zeros((height, width))
     b = np.zeros((height, width))
     b[: z.shape[0], : z.shape[1]] = groups.flat
-    for part, group in zip(groups.parts, [one for one in found if one.a.any()], strict=True):
+    for part, group in zip(groups.parts, [sized for sized in by_size if sized.a.any()], strict=True):
         y, x = np.divmod(part.target, z.shape[1])
         row, column = np.divmod(part.source, z.shape[1] // 2)
         turn = group.isometry[group.a != 0][:, None]
