@@ -1,11 +1,11 @@
 """The contract of a codec: pictures in, real bytes out, pictures back.
 
-    ArrayCodec   arrays to bytes and back: all that the evaluation harness asks, so foreign formats are these
+    ArrayCodec   arrays to bytes and back; the evaluation harness needs no more, so baselines are ArrayCodecs
     └── Codec    codecs of `.clg` files: read sources of rows, write a container, render any size of any region
 
-A codec is a value: two codecs are equal when their configurations are equal, and printing a codec gives the
-expression that makes it. Its configuration is the set of its dataclass fields, so that it round-trips through
-`config` and JSON. (The idea of codecs as values is numcodecs'.)
+A codec is a value: codecs with equal configurations are equal, and the repr of a codec is the expression that
+creates it. The configuration consists of the dataclass fields and round-trips through `config` and JSON. (Codecs
+as values are an idea of numcodecs.)
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from collagecodec.operator.collage import Collage
 
 Progress = Callable[[float, str], None]
-"""Called with the share of the work done, 0..1, and a short text such as the PSNR so far, which may be empty."""
+"""Callback with the share of the work done, 0..1, and a short, possibly empty text such as the current PSNR."""
 Trial = Callable[[int], bytes]
-"""Encodes one source at a rate code; returns the complete file."""
+"""Encodes a fixed source at a rate code and returns the complete file."""
 
 DECODER_OPTIONS = ("fast", "tolerate_damage")
 
 
 @dataclass(frozen=True)
 class ArrayCodec(ABC):
-    """Abstract base of everything that the harness measures. A subclass is a frozen dataclass with `name` set;
-    its fields are its settings.
+    """Abstract base of every codec that the harness measures.
 
-    Pictures are `uint8` arrays of shape (H, W) for grey or (H, W, 3) for sRGB.
+    A subclass is a frozen dataclass that sets `name`; its fields are its settings. Pictures are `uint8` arrays of
+    shape (H, W) for grey or (H, W, 3) for sRGB.
 
-    The law: `decode(encode(x))` has the shape of `x`, and every byte that `decode` needs about this picture
-    is in what `encode` returned. Tables shared by all pictures (a model) are named by `fingerprint`.
+    The law: `decode(encode(x))` has the shape of `x`, and the bytes that `encode` returns contain everything that
+    `decode` needs to know about this picture. Tables shared by all pictures (a model) are named by `fingerprint`.
     """
 
     name: ClassVar[str]
@@ -63,12 +63,12 @@ class ArrayCodec(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal digest of the learned tables that `decode` needs beside the file; '' if there are none."""
+        """The hexadecimal digest of the learned tables that `decode` needs beside the file; '' without tables."""
         return ""
 
     @property
     def config(self) -> dict[str, Any]:
-        """The settings as JSON-able values, `name` included: `registry.from_config` makes an equal codec."""
+        """The name and the settings as JSON values, from which `registry.from_config` creates an equal codec."""
         return {"name": self.name, **dataclasses.asdict(self)}
 
 
@@ -76,23 +76,23 @@ class ArrayCodec(ABC):
 class Codec(ArrayCodec):
     """Abstract base of the codecs of `.clg` files.
 
-    A subclass sets `name` and `number` and implements `encode_source` and `open`. Everything else is here: the
-    checks of pictures, requests and options, the search for a size or a PSNR, arrays and whole pictures.
+    A subclass sets `name` and `number` and implements `encode_source` and `open`. This class checks pictures,
+    requests and options, searches for a size or a PSNR, and converts from and to arrays.
     """
 
     number: ClassVar[int]
-    """Codec number in the header; 240 .. 255 for codecs of other packages (FORMAT.md, 2.3)."""
+    """The codec number in the header; 240 .. 255 for codecs of other packages (FORMAT.md, 2.3)."""
     channels: ClassVar[tuple[int, ...]] = (1, 3)
-    """What can be stored: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
+    """The channel counts that can be stored: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
     max_pixels: ClassVar[int] = MAX_PIXELS
-    """Largest width * height that can be stored."""
+    """The largest width * height that can be stored."""
     refused_options: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "fast": "it has no restoration that could be left out",
             "tolerate_damage": "its files have a single tile, beside which nothing is left",
         }
     )
-    """Options of decoding that this codec cannot honour, and why."""
+    """The decoding options that this codec does not support, and why."""
 
     @abstractmethod
     def encode_source(
@@ -100,8 +100,8 @@ class Codec(ArrayCodec):
     ) -> bytes:
         """Return the complete file of a source that `check_source` accepts, at the settings of this codec.
 
-        `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and goes into the file; those of the source do not
-        count. A codec that takes more than a second calls `progress` from time to time.
+        `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and is written to the file; `source.metadata` is
+        ignored. A codec that takes more than a second calls `progress` from time to time.
         """
 
     @classmethod
@@ -109,39 +109,42 @@ class Codec(ArrayCodec):
     def open(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """Return the rendering of a file of this codec; only what the request needs is decoded.
+        """Return the rendering of a file of this codec, decoding only what the request needs.
 
         `fast` and `tolerate_damage` are set only if the codec does not refuse them. Raises FormatError,
-        LimitError, ModelMismatchError; damage in a tile may show while the rendering is iterated over.
+        LimitError and ModelMismatchError; a damaged tile may raise DamagedTileError later, during iteration.
         """
 
     @property
     def rate_parameter(self) -> RateParameter | None:
-        """The setting that a search for a size or a PSNR moves; None if there is none."""
+        """The setting that a search for a size or a PSNR changes; None if the codec has no rate setting."""
         return None
 
     def at(self, code: int) -> Self:
-        """This codec with its rate parameter at a rate code."""
+        """Return this codec with its rate parameter at a rate code."""
         assert self.rate_parameter is not None
         return replace(self, **{self.rate_parameter.name: self.rate_parameter.value(code)})
 
     @property
     def draft(self) -> Self:
-        """A quicker codec whose size and PSNR are near, where a search may begin; by default the codec itself."""
+        """A faster codec of similar size and PSNR, with which a search starts; by default the codec itself."""
         return self
 
     def trials(self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None) -> Trial:
-        """What encodes one source at several rate codes; a codec that can share work among them overrides it."""
+        """Return a function that encodes a source at any rate code.
+
+        A codec that can share work between rate codes overrides this method.
+        """
         return lambda code: self.at(code).encode_source(source, metadata, progress)
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:
-        """The contractive maps of a file of this codec; ValueError for a codec that is not a collage."""
+        """Return the contractive maps of a file of this codec; ValueError if the codec is not a collage."""
         raise ValueError(f"the codec {cls.name!r} stores no contractive map")
 
     @classmethod
     def step_of(cls, header: Header) -> float | None:
-        """Quantiser step of a file in pixel levels; None if the codec has none."""
+        """Return the quantiser step of a file in pixel levels; None if the codec has no step."""
         return None
 
     def encode(self, image: Image8, progress: Progress | None = None) -> bytes:
@@ -152,7 +155,7 @@ class Codec(ArrayCodec):
         self, data: bytes, *, scale: Scale = 1, size: Size | None = None, region: Region | None = None,
         fast: bool = False, tolerate_damage: bool = False,
     ) -> Image8:  # fmt: skip
-        """Return the picture: see `collagecodec.decode`."""
+        """Return the picture; see `collagecodec.decode`."""
         reader = Reader(data, strict=not tolerate_damage)
         request = Request.of(scale, size, region)
         return self.rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage).gather()
@@ -161,10 +164,10 @@ class Codec(ArrayCodec):
     def rendering(
         cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
     ) -> Rendering:
-        """`open`, after the file and the options have been checked; ValueError for an option that is refused."""
+        """Check the header and the options, then `open` the file; ValueError for a refused option."""
         cls.check_header(reader.header)
-        for option, wanted in (("fast", fast), ("tolerate_damage", tolerate_damage)):
-            if wanted and option in cls.refused_options:
+        for option, requested in (("fast", fast), ("tolerate_damage", tolerate_damage)):
+            if requested and option in cls.refused_options:
                 reason = cls.refused_options[option]
                 raise ValueError(f"{option} is not for files of the codec {cls.name!r}: {reason}; leave it out")
         return cls.open(reader, request, fast=fast, tolerate_damage=tolerate_damage)
@@ -176,10 +179,10 @@ class Codec(ArrayCodec):
         target: Target | None = None,
         progress: Progress | None = None,
     ) -> bytes:
-        """Return the file that meets `target`, or that of the codec's own settings if it is None.
+        """Return the file that meets `target`, or the file at the codec's settings if `target` is None.
 
         Raises UnsupportedImageError and LimitError for a source that cannot be stored, LimitError for a target
-        out of reach, ValueError for a codec that no target can steer.
+        out of reach, and ValueError for a codec without a rate parameter.
         """
         self.check_source(source)
         if target is None:
@@ -222,7 +225,7 @@ class Codec(ArrayCodec):
 
     @classmethod
     def psnr(cls, source: Source, data: bytes) -> float:
-        """PSNR in dB of a file against its source, over the colour samples; infinite if nothing was lost."""
+        """Return the PSNR in dB of a file against its source, over the colour samples; infinite if lossless."""
         colours = 3 if source.channels > 2 else 1
         total, row = 0, 0
         for band in cls.rendering(Reader(data), Request()):
@@ -234,7 +237,7 @@ class Codec(ArrayCodec):
         return 10 * math.log10(255**2 * samples / total) if total else math.inf
 
     def check_source(self, source: Source) -> None:
-        """Raise UnsupportedImageError for channels, LimitError for a size that this codec does not store."""
+        """Raise UnsupportedImageError for unsupported channels and LimitError for a picture that is too large."""
         if source.channels not in self.channels:
             mode = MODES[source.channels - 1]
             fits = [MODES[count - 1] for count in self.channels]
@@ -251,7 +254,7 @@ class Codec(ArrayCodec):
     def header_for(
         self, source: Source, params: bytes = b"", *, tile_size: int = 0, fingerprint: bytes = NO_FINGERPRINT
     ) -> Header:
-        """The header of a file of this codec; `params` are the codec's own bytes."""
+        """Return the header of a file of this codec; `params` are the codec-specific parameter bytes."""
         return Header(
             codec=self.number,
             width=source.width,
@@ -264,22 +267,25 @@ class Codec(ArrayCodec):
 
     @classmethod
     def params_of(cls, header: Header) -> bytes:
-        """The codec's own bytes of a header: the `params` that `header_for` was given."""
+        """Return the codec-specific parameter bytes of a header: the `params` passed to `header_for`."""
         return header.params[len(_signature(cls)) :]
 
     @classmethod
     def check_header(cls, header: Header) -> None:
-        """Raise FormatError if a file is not of this codec, LimitError if its picture is too large for it."""
+        """Raise FormatError if a file belongs to another codec, LimitError if its picture is too large."""
         if header.codec != cls.number or not header.params.startswith(_signature(cls)):
             raise FormatError(f"the file was written by codec {header.codec}, not by {cls.name!r}")
         if header.channels not in cls.channels:
             raise FormatError(f"{cls.name} stores no {MODES[header.channels - 1]}: the header is damaged")
         if header.width * header.height > cls.max_pixels:
-            raise LimitError(f"{cls.name} holds up to {cls.max_pixels} pixels: the header asks for more")
+            raise LimitError(
+                f"{cls.name} holds up to {cls.max_pixels} pixels, and the header gives "
+                f"{header.width}x{header.height}"
+            )
 
 
 def _signature(codec: type[Codec]) -> bytes:
-    """What the parameters of a private codec begin with: a length byte and the name; nothing for the others."""
+    """Return the prefix of a private codec's parameters: a length byte and the name; empty for other codecs."""
     if codec.number not in PRIVATE_NUMBERS:
         return b""
     name = codec.name.encode()
@@ -287,5 +293,5 @@ def _signature(codec: type[Codec]) -> bytes:
 
 
 def whole_picture(source: Source) -> Image8:
-    """All rows of a source in memory: (H, W) for grey, (H, W, C) otherwise."""
+    """Read all rows of a source: (H, W) for grey, (H, W, C) otherwise."""
     return squeeze(source.rows(0, source.height))

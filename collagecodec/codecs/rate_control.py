@@ -1,4 +1,4 @@
-"""The search for the parameter of a codec that meets a quality, a size or a PSNR."""
+"""Searches for the rate parameter of a codec that meets a quality, a size or a PSNR."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any, Protocol
 from collagecodec.errors import LimitError
 
 SIZE_SLACK, PSNR_SLACK = 0.01, 0.03
-"""How far below the size (share), or above the PSNR (dB), a result may stay."""
+"""Tolerance of a search: the share by which a file may be smaller, the dB by which its PSNR may be higher."""
 MAX_TRIALS = 16
+"""Maximum number of encodings in a search."""
 FIRST_STEP = 32.0
-"""Quantiser step, in pixel levels, that a search tries first."""
+"""The quantiser step in pixel levels with which a search starts."""
 
 Measure = Callable[[int], tuple[bytes, float]]
-"""Encodes at a rate code; returns the file and the figure that is searched."""
+"""Encodes at a rate code; returns the file and its figure (log size or PSNR)."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the file has to meet: exactly one of the four.
+    """The target of an encoding, with exactly one field set.
 
     quality    0 (smallest) to 100 (finest)
     bpp        bits per pixel of the whole file, at most
@@ -38,7 +39,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.quality, self.bpp, self.psnr, self.max_bytes)) != 1:
-            raise ValueError("give one of quality, bpp, psnr and max_bytes, not several")
+            raise ValueError("give exactly one of quality, bpp, psnr and max_bytes")
         check_quality(self.quality)
         for value in (self.bpp, self.psnr, self.max_bytes):
             if value is not None and not 0 < value < math.inf:
@@ -52,9 +53,9 @@ def check_quality(quality: float | None) -> None:
 
 
 def step_of_quality(quality: float) -> float:
-    """Quantiser step in pixel levels of a quality 0..100: 2^(8.5 (1 - q/100)^0.74).
+    """Return the quantiser step in pixel levels of a quality q in 0..100: 2^(8.5 (1 - q/100)^0.74).
 
-    That is 1 at 100, about 20 at 60 and 362 at 0. Raises ValueError outside the range.
+    The step is 1 at quality 100, about 20 at 60 and 362 at 0. Raises ValueError outside the range.
     """
     check_quality(quality)
     return float(2 ** (8.5 * (1 - quality / 100) ** 0.74))
@@ -63,13 +64,13 @@ def step_of_quality(quality: float) -> float:
 class RateParameter(Protocol):
     """The setting of a codec that trades rate for distortion.
 
-    A search moves along integers, the rate code: `low` is the finest (most bytes, highest PSNR), `high` the
-    coarsest, and size and PSNR fall as the code rises. `first` is tried first.
+    A search runs over integers called rate codes, from `low`, the finest (most bytes, highest PSNR), to `high`,
+    the coarsest. Size and PSNR fall as the code rises. The search starts at `first`.
     """
 
     @property
     def name(self) -> str:
-        """Field of the codec."""
+        """Name of the codec's field."""
 
     @property
     def low(self) -> int:
@@ -84,10 +85,10 @@ class RateParameter(Protocol):
         """Rate code at which a search begins."""
 
     def value(self, code: int) -> Any:
-        """Value of the field at a rate code."""
+        """Return the value of the field at a rate code."""
 
     def code_of_quality(self, quality: float) -> int:
-        """Rate code of a quality 0 .. 100."""
+        """Return the rate code of a quality 0 .. 100."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +106,21 @@ class StepParameter:
         return self.nearest(FIRST_STEP)
 
     def value(self, code: int) -> float:
-        """The step in pixel levels."""
+        """Return the step in pixel levels."""
         return code / self.unit
 
     def nearest(self, step: float) -> int:
-        """Rate code of the nearest step within the limits."""
+        """Return the rate code of the nearest step within the limits."""
         return min(max(round(step * self.unit), self.low), self.high)
 
     def code_of_quality(self, quality: float) -> int:
-        """See `RateParameter`; `step_of_quality` is the scale of all codecs that quantise by a step."""
+        """See `RateParameter`. All codecs with a quantiser step use the scale of `step_of_quality`."""
         return self.nearest(step_of_quality(quality))
 
 
 @dataclass(frozen=True)
 class ChoiceParameter:
-    """A setting with a few `choices`, the finest first; rate code 1 is the first choice."""
+    """A setting with a few `choices`, finest first; rate code 1 is the first choice."""
 
     name: str
     choices: Sequence[Any]
@@ -136,21 +137,21 @@ class ChoiceParameter:
         return self.low
 
     def value(self, code: int) -> Any:
-        """The choice."""
+        """Return the choice."""
         return self.choices[code - 1]
 
     def code_of_quality(self, quality: float) -> int:
-        """See `RateParameter`; the choices share 0 .. 100 evenly."""
+        """See `RateParameter`. The choices divide 0 .. 100 evenly."""
         check_quality(quality)
         return min(int((100 - quality) / 100 * self.high), self.high - 1) + 1
 
 
 @dataclass
 class Search:
-    """A search for the rate code at which a figure (size or PSNR, both fall with it) lies in `low` .. `high`.
+    """A search for the rate code at which a figure (log size or PSNR, both falling) lies in `low` .. `high`.
 
-    `below` says which side will do where no code hits the window: at most `high`, or at least `low`.
-    `slope` is the expected change of the figure for an code e times as large, about right.
+    If no code hits that window, `below` accepts figures of at most `high`; otherwise figures of at least `low`
+    are accepted. `slope` is a rough estimate of how much the figure falls when the code grows by a factor of e.
     """
 
     parameter: RateParameter
@@ -160,16 +161,16 @@ class Search:
     slope: float
 
     def run(self, measure: Measure, start: int | None = None) -> tuple[int, bytes]:
-        """The rate code whose figure is in the window, or nearest to it on the allowed side, and its file.
+        """Return the rate code with a figure in the window, or else the nearest accepted figure, and its file.
 
-        `start` is tried first. Raises LimitError if no code reaches the allowed side.
+        The search starts at `start`. Raises LimitError if no code has an accepted figure.
         """
         fine, coarse = (self.parameter.low - 1, math.inf), (self.parameter.high + 1, -math.inf)
         best: tuple[float, int, bytes] | None = None
         code = self.parameter.first if start is None else start
         for _ in range(MAX_TRIALS):
             data, figure = measure(code)
-            if self._allowed(figure) and (best is None or abs(figure - self._aim) < abs(best[0] - self._aim)):
+            if self._accepts(figure) and (best is None or abs(figure - self._aim) < abs(best[0] - self._aim)):
                 best = figure, code, data
             if self.low <= figure <= self.high:
                 return code, data
@@ -188,7 +189,7 @@ class Search:
     def _aim(self) -> float:
         return (self.low + self.high) / 2
 
-    def _allowed(self, figure: float) -> bool:
+    def _accepts(self, figure: float) -> bool:
         return figure <= self.high if self.below else figure >= self.low
 
     def _next(self, fine: tuple[int, float], coarse: tuple[int, float], code: int, figure: float) -> int:
@@ -197,28 +198,28 @@ class Search:
             share = min(max(share, 0.05), 0.95)
             guess = math.exp(math.log(fine[0]) + share * math.log(coarse[0] / fine[0]))
         else:
-            # The figure of a lossless file is infinite; no code is expected to be that far away.
+            # A lossless file has an infinite figure; the clamp keeps the guess finite.
             guess = code * math.exp(min(max((figure - self._aim) / self.slope, -12.0), 12.0))
         return min(max(round(guess), fine[0] + 1), coarse[0] - 1)
 
     def _extreme(self, measure: Measure) -> tuple[int, bytes]:
         code = self.parameter.high if self.below else self.parameter.low
         data, figure = measure(code)
-        if not self._allowed(figure):
-            wanted = "so few bytes" if self.below else "so high a PSNR"
+        if not self._accepts(figure):
+            target = "so few bytes" if self.below else "so high a PSNR"
             reached = f"{len(data)} bytes" if self.below else f"{figure:.2f} dB"
             raise LimitError(
-                f"{wanted} cannot be had for this picture: the extreme {self.parameter.name}, "
+                f"{target} cannot be reached for this picture: the extreme {self.parameter.name}, "
                 f"{self.parameter.value(code)}, gives {reached}"
             )
         return code, data
 
 
 def size_search(parameter: RateParameter, limit: int) -> Search:
-    """A search for at most `limit` bytes; the figure is the natural logarithm of the size."""
+    """Return a search for at most `limit` bytes; its figure is the natural logarithm of the size."""
     return Search(parameter, math.log(max(limit, 1)) - SIZE_SLACK, math.log(max(limit, 1)), True, 0.9)
 
 
 def psnr_search(parameter: RateParameter, decibels: float) -> Search:
-    """A search for at least this PSNR in dB."""
+    """Return a search for a PSNR of at least `decibels`."""
     return Search(parameter, decibels, decibels + PSNR_SLACK, False, 3.5)

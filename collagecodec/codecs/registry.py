@@ -1,11 +1,12 @@
-"""Names and numbers to codecs. Both are stable ids: a name stands in files of results, a number in every file.
+"""The registry of codecs by name and number.
 
-Nothing is imported before a codec is asked for, so that listing the names costs nothing and a codec whose
-libraries are missing does not disturb the others.
+Both are stable: files of results contain the name, every `.clg` file contains the number. A codec is imported
+only when it is requested, so listing the names is cheap and a codec with missing libraries does not affect the
+others.
 
-A codec of another package is announced by an entry point of the group `collagecodec.codecs`: its name is the
-codec's name, its value the class. It has a private number (240 .. 255); files name the codec, so that the same
-number may be used by any number of packages.
+Another package registers a codec with an entry point of the group `collagecodec.codecs`, whose name is the
+codec's name and whose value is the class. Such codecs have private numbers (240 .. 255); since their files
+contain the name too, several packages may use the same number.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collagecodec.codecs.base import ArrayCodec, Codec
 from collagecodec.errors import CollageError, FormatError
 
 GROUP = "collagecodec.codecs"
-"""Group of the entry points that announce codecs of other packages."""
+"""The entry point group that registers codecs of other packages."""
 
 
 class UnknownCodecError(CollageError, LookupError):
@@ -30,12 +31,12 @@ class UnknownCodecError(CollageError, LookupError):
 
 
 class CodecUnavailableError(CollageError, ImportError):
-    """The codec exists, but something that it imports is not installed; the message says what to install."""
+    """The codec exists but a library that it imports is missing; the message says what to install."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a codec of this package lives: its `number`, module, class, and the `extra` that it needs."""
+    """The location of a codec of this package: its number, module and class, and the `extra` that it needs."""
 
     number: int
     module: str
@@ -44,7 +45,7 @@ class Entry:
 
     @property
     def remedy(self) -> str:
-        """The command that installs what the codec needs."""
+        """The command that installs the libraries of the codec."""
         return f"pip install 'collagecodec[{self.extra}]'" if self.extra else "pip install collagecodec"
 
 
@@ -61,44 +62,44 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
 _NAMES = MappingProxyType({entry.number: name for name, entry in ENTRIES.items()})
 
 
-def _announced() -> dict[str, EntryPoint]:
-    """Entry points by name, without those that carry the name of a codec of this package."""
+def _entry_points() -> dict[str, EntryPoint]:
+    """Return entry points by name, without those named like a codec of this package."""
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in ENTRIES}
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all codecs, those of other packages included, sorted."""
-    return tuple(sorted({*ENTRIES, *_announced()}))
+    return tuple(sorted({*ENTRIES, *_entry_points()}))
 
 
 def codec_class(name: str) -> type[Codec]:
-    """Return the class called `name`, importing it now.
+    """Import and return the codec class `name`.
 
-    Raises `UnknownCodecError` for a name that is not listed, `CodecUnavailableError`, which says what to
-    install, for a codec that cannot be imported, TypeError for an entry point that names no valid codec.
+    Raises `UnknownCodecError` for an unknown name, `CodecUnavailableError` for a codec that cannot be imported,
+    and TypeError for an entry point that is not a valid codec.
     """
     if entry := ENTRIES.get(name):
         try:
-            made: type[Codec] = getattr(importlib.import_module(entry.module), entry.attribute)
+            codec: type[Codec] = getattr(importlib.import_module(entry.module), entry.attribute)
         except ImportError as error:
             raise CodecUnavailableError(f"codec {name!r} cannot be loaded ({error}): {entry.remedy}") from error
-        return made
-    point = _announced().get(name)
+        return codec
+    point = _entry_points().get(name)
     if point is None:
         raise UnknownCodecError(f"there is no codec named {name!r}; known names: {', '.join(names())}")
     try:
         loaded = point.load()
     except (ImportError, AttributeError) as error:
         raise CodecUnavailableError(
-            f"codec {name!r} cannot be loaded from {point.value} ({error}): install or mend that package"
+            f"codec {name!r} cannot be loaded from {point.value} ({error}): install or repair that package"
         ) from error
     return _checked(name, loaded)
 
 
 def _checked(name: str, loaded: Any) -> type[Codec]:
-    """A class that another package announced as `name`; TypeError if it does not meet the contract."""
+    """Return the class that an entry point loaded as `name`; TypeError if it does not meet the contract."""
     if not (isinstance(loaded, type) and issubclass(loaded, Codec)):
-        raise TypeError(f"the entry point {name!r} of {GROUP} is no codec class")
+        raise TypeError(f"the entry point {name!r} of {GROUP} is not a codec class")
     if getattr(loaded, "name", None) != name or getattr(loaded, "number", None) not in PRIVATE_NUMBERS:
         raise TypeError(
             f"the codec {name!r} of another package needs name = {name!r} and a number of "
@@ -108,7 +109,7 @@ def _checked(name: str, loaded: Any) -> type[Codec]:
 
 
 def name_of(header: Header) -> str:
-    """The name of the codec of a file; FormatError if this version does not know its number."""
+    """Return the name of the codec of a file; FormatError if this version does not know its number."""
     name = private_name(header) or _NAMES.get(header.codec)
     if name is None:
         raise FormatError(
@@ -119,7 +120,7 @@ def name_of(header: Header) -> str:
 
 
 def class_of(header: Header) -> type[Codec]:
-    """The codec of a file; FormatError for an unknown number or a private codec that is not installed."""
+    """Return the codec of a file; FormatError for an unknown number or a missing private codec."""
     name = name_of(header)
     try:
         return codec_class(name)
@@ -132,23 +133,23 @@ def class_of(header: Header) -> type[Codec]:
 def get(name: str, **settings: Any) -> Codec:
     """Return the codec `name` with `settings` in place of its defaults.
 
-    Raises `TypeError` for a setting that the codec does not have, beside the errors of `codec_class`.
+    Raises TypeError for an unknown setting, and the errors of `codec_class`.
     """
     return with_settings(codec_class(name), settings)
 
 
-def with_settings(made: type[Codec], settings: Mapping[str, Any]) -> Codec:
-    """Return a codec of a class; TypeError for a setting that it does not have."""
-    known = {field.name for field in fields(made)}
-    if strange := sorted(set(settings) - known):
+def with_settings(codec: type[Codec], settings: Mapping[str, Any]) -> Codec:
+    """Return an instance of a codec class; TypeError for an unknown setting."""
+    known = {field.name for field in fields(codec)}
+    if unknown := sorted(set(settings) - known):
         raise TypeError(
-            f"codec {made.name!r} has no setting {', '.join(strange)}; it has {', '.join(sorted(known))}"
+            f"codec {codec.name!r} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}"
         )
-    return made(**settings)
+    return codec(**settings)
 
 
 def from_config(config: Mapping[str, Any]) -> ArrayCodec:
-    """Return the codec whose `config` is given; raises `ValueError` if no name is given in it."""
+    """Return the codec with a given `config`; ValueError if the configuration has no name."""
     settings = dict(config)
     name = settings.pop("name", None)
     if not isinstance(name, str):

@@ -1,4 +1,4 @@
-"""The settings of a codec as text: which there are, and the values that a command line gives them."""
+"""The settings of a codec as text: a listing of them, and a parser for values from the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORDS: dict[Any, str] = {int: "integer", float: "number", str: "text", bool: "t
 
 
 def listing(codec: type[Codec]) -> list[str]:
-    """Return one line for every setting: its name, its default and what it takes."""
+    """Return a line for each setting with its name, its default and its accepted values."""
     hints = typing.get_type_hints(codec)
     lines = []
     for field in fields(codec):
@@ -23,16 +23,16 @@ def listing(codec: type[Codec]) -> list[str]:
         if default is MISSING and field.default_factory is not MISSING:
             default = field.default_factory()
         text = "" if default is MISSING else _text(default)
-        lines.append(f"{field.name}={text}  ({_takes(hints[field.name])})")
+        lines.append(f"{field.name}={text}  ({_accepted(hints[field.name])})")
     return lines
 
 
 def parsed(name: str, texts: Iterable[str]) -> dict[str, Any]:
-    """Return the settings of the codec `name` that the `texts`, each 'key=value', give.
+    """Parse settings of the codec `name` from `texts` of the form 'key=value'.
 
-    A value is read by the type of the field; 'none' is None where the field may be None. Raises ValueError,
-    with a list of the settings, for a setting that the codec does not have or a value that cannot be read, and
-    what `registry.codec_class` raises.
+    The type of a field decides how its value is parsed; 'none' is None where the field may be None. Raises
+    ValueError, with a list of the settings, for an unknown setting or an invalid value, and the errors of
+    `registry.codec_class`.
     """
     codec = registry.codec_class(name)
     hints = typing.get_type_hints(codec)
@@ -42,32 +42,32 @@ def parsed(name: str, texts: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not equals:
-            raise ValueError(f"cannot read the setting {text!r}: write KEY=VALUE. {_all(codec)}")
+            raise ValueError(f"cannot read the setting {text!r}: write KEY=VALUE. {_summary(codec)}")
         if key not in known:
-            raise ValueError(f"codec {name!r} has no setting {key!r}. {_all(codec)}")
+            raise ValueError(f"codec {name!r} has no setting {key!r}. {_summary(codec)}")
         if key in values:
-            raise ValueError(f"the setting {key!r} is given twice; leave one out")
+            raise ValueError(f"the setting {key!r} is given twice: give it once")
         try:
             values[key] = _value(hints[key], value.strip())
         except ValueError as error:
             raise ValueError(
-                f"{value!r} does not fit the setting {key!r}, {_takes(hints[key])}. {_all(codec)}"
+                f"{value!r} does not fit the setting {key!r}, {_accepted(hints[key])}. {_summary(codec)}"
             ) from error
     return values
 
 
-def _all(codec: type[Codec]) -> str:
+def _summary(codec: type[Codec]) -> str:
     return f"The settings of {codec.name}: {'; '.join(listing(codec)) or 'none'}"
 
 
 def _alternatives(hint: Any) -> list[Any]:
-    """The types or literal values that a hint allows."""
+    """Return the types or literal values that a type hint allows."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return [part for member in typing.get_args(hint) for part in _alternatives(member)]
     return list(typing.get_args(hint)) if typing.get_origin(hint) is Literal else [hint]
 
 
-def _takes(hint: Any) -> str:
+def _accepted(hint: Any) -> str:
     return " or ".join(_WORDS.get(part, _text(part)) for part in _alternatives(hint))
 
 
@@ -76,7 +76,7 @@ def _text(value: Any) -> str:
 
 
 def _value(hint: Any, text: str) -> Any:
-    """The value that a text stands for; ValueError if it does not fit the hint."""
+    """Parse a value by its type hint; ValueError if it does not fit."""
     from pydantic import TypeAdapter
 
     for part in _alternatives(hint):

@@ -118,7 +118,7 @@ def test_a_file_is_described_where_its_codec_is_not_installed(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = collagecodec.encode(PICTURE, codec="reduced")
-    monkeypatch.setattr(registry, "_announced", dict)
+    monkeypatch.setattr(registry, "_entry_points", dict)
     assert collagecodec.info(file).codec == "reduced"
     with pytest.raises(FormatError, match="'reduced' of another package, which is not installed"):
         collagecodec.decode(file)
