@@ -44,19 +44,19 @@ def encode(
     """Encode a picture; return the complete `.clg` file.
 
     `image` is a numpy array, (H, W) or (H, W, C) uint8 with C of 1..4 (grey, grey and alpha, RGB, RGBA), a
-    Pillow image, or an `io.Source`. Alpha is kept without loss; `alpha=True` insists that the last of two or
-    four channels of an array is alpha where it looks like a picture.
+    Pillow image, or an `io.Source`. Alpha is stored losslessly; `alpha=True` declares that the last of two or
+    four channels of an array is alpha even if it does not look like it.
 
-    At most one target: `quality` 0..100 (60 by default), `bpp` bits per pixel of the file, `psnr` in dB over
-    the colour samples, `max_bytes`. The size is never passed, the PSNR always reached. `effort` 0 leaves the
-    hypernetwork out, 1 is the default, 2 to 9 refine the codes of this picture, ever longer (needs PyTorch).
-    `codec` names another codec and `options` its settings, which `collage codecs` lists: the fields of its
-    class. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and replaces what the image carries, kind by
-    kind. `progress` is called with the share of the work done, 0..1, which starts again with every trial of a
-    search, and a text such as the PSNR so far, which may be empty.
+    Give at most one target: `quality` 0..100 (60 by default), `bpp` bits per pixel of the file, `psnr` in dB
+    over the colour samples, or `max_bytes`. The file never exceeds the size and always reaches the PSNR. `effort`
+    0 skips the hypernetwork, 1 is the default, and 2 to 9 refine the codes of this picture for increasingly long
+    (needs PyTorch). `codec` selects another codec, and `options` sets its fields, which `collage codecs` lists.
+    `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and replaces the metadata of the image, kind by kind.
+    `progress` is called with the share of the work done, 0..1, which restarts with every trial of a search, and a
+    short, possibly empty text such as the current PSNR.
 
     Raises UnsupportedImageError for pictures that cannot be stored, LimitError for targets that cannot be
-    reached, ModelMismatchError for an unknown model, ValueError for senseless options.
+    reached, ModelMismatchError for an unknown model, and ValueError for invalid options.
     """
     from collagecodec.codecs import registry
     from collagecodec.io.sources import as_source
@@ -64,7 +64,7 @@ def encode(
     targets = {"quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes}
     settings = {name: value for name, value in (("effort", effort), ("model", model)) if value is not None}
     if twice := sorted(settings.keys() & (options or {}).keys()):
-        raise ValueError(f"{', '.join(twice)}: given both as an argument and in options; leave one out")
+        raise ValueError(f"{', '.join(twice)}: given both as an argument and in options: give it once")
     settings |= options or {}
     try:
         chosen = registry.get(codec, **settings)
@@ -76,24 +76,24 @@ def encode(
 
 
 def _target(given: Mapping[str, Any], codec: Codec, settings: Mapping[str, Any]) -> Target | None:
-    """The target of a call; ValueError if it contradicts a setting."""
+    """Return the target of a call; ValueError if it contradicts a setting."""
     from collagecodec.codecs.rate_control import Target
 
     if not given:
         return None
     steering = {"quality"} | ({codec.rate_parameter.name} if codec.rate_parameter else set())
     if twice := sorted(steering & settings.keys()):
-        raise ValueError(f"{', '.join([*given, *twice])}: each of them decides the rate; leave one out")
+        raise ValueError(f"{', '.join([*given, *twice])}: each of them decides the rate; give only one")
     return Target(**given)
 
 
 @dataclass
 class Decoded(Rendering):
-    """A picture on its way out: iterate over it for bands of rows from top to bottom.
+    """A picture that is decoded while the caller iterates over its bands of rows, from top to bottom.
 
-    `width`, `height`, `channels` describe the output, `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes.
-    Each band is uint8 of shape (h, width) for one channel and (h, width, channels) otherwise. `damaged` lists
-    the tiles that were replaced by mid-grey, once the iteration has passed them.
+    `width`, `height` and `channels` describe the output; `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes.
+    Each band is uint8, (h, width) for grey and (h, width, channels) otherwise. `damaged` lists the tiles that
+    were replaced by mid-grey; it is complete when the iteration ends.
     """
 
     metadata: dict[str, bytes] = field(default_factory=dict)
@@ -108,9 +108,9 @@ def decode_bands(
     fast: bool = False,
     tolerate_damage: bool = False,
 ) -> Decoded:
-    """Decode a `.clg` file band by band: memory follows the width of the picture and the size of a tile.
+    """Decode a `.clg` file band by band, with memory for the width of the picture and the size of a tile.
 
-    See `decode` for the options and errors; errors in tiles are raised while iterating.
+    See `decode` for options and errors. Errors in tiles are raised during the iteration.
     """
     from collagecodec.codecs import registry
 
@@ -132,13 +132,13 @@ def decode(
 ) -> Image8:
     """Decode a `.clg` file to uint8 pixels, (H, W) for grey and (H, W, C) otherwise.
 
-    `region` (x, y, width, height) in stored pixels is cut first; then `scale` multiplies both sides, rounded
-    up, or `size` (width, height) sets them. Reductions cost what their output costs, regions what their tiles
-    cost. `fast` leaves the restoration out. With `tolerate_damage` unreadable tiles come out mid-grey. A codec
-    that cannot honour one of the two refuses it.
+    The decoder first cuts `region` (x, y, width, height) in stored pixels; then `scale` multiplies both sides,
+    rounded up, or `size` (width, height) sets them. The time depends on the size of the output and on the tiles
+    of the region. `fast` skips the restoration. With `tolerate_damage`, unreadable tiles become mid-grey. A
+    codec that does not support one of these two options refuses it.
 
     Raises FormatError (damaged or foreign files), DamagedTileError, LimitError, ModelMismatchError,
-    UnsupportedImageError, and ValueError for a region, a scale or an option that makes no sense.
+    UnsupportedImageError, and ValueError for an invalid region, scale or option.
     """
     return decode_bands(
         data, scale=scale, size=size, region=region, fast=fast, tolerate_damage=tolerate_damage
@@ -146,9 +146,9 @@ def decode(
 
 
 def collages(data: Data) -> tuple[Collage, ...]:
-    """The contractive maps behind a file: for every plane the operator and its code, with `a`, `b` and `gamma`.
+    """Return the contractive maps of a file: for every plane the operator and its code (`a`, `b`, `gamma`).
 
-    Raises what `decode` raises, and ValueError for a codec that is not a collage.
+    Raises the errors of `decode`, and ValueError for a codec that is not a collage.
     """
     from collagecodec.codecs import registry
 
@@ -160,7 +160,7 @@ def collages(data: Data) -> tuple[Collage, ...]:
 
 @dataclass(frozen=True)
 class Info:
-    """What a `.clg` file says of itself."""
+    """The description of a `.clg` file."""
 
     width: int
     """Pixels."""
@@ -169,14 +169,14 @@ class Info:
     mode: str
     """L, LA, RGB or RGBA."""
     bit_depth: int
-    """Bits a sample."""
+    """Bits per sample."""
     codec: str
     model: str | None
-    """Name of the model; None if it is not installed or none is needed."""
+    """Name of the model; None if the model is not installed or the codec needs no model."""
     fingerprint: str
-    """16 hexadecimal digits that name the model's decoder; zeros if none is needed."""
+    """16 hexadecimal digits that identify the model's decoder; zeros if no model is needed."""
     step: float | None
-    """Quantiser step in pixel levels; None where the codec has none."""
+    """Quantiser step in pixel levels; None if the codec has no step."""
     tile_size: int
     """Side of a tile in pixels; 0 for a single tile."""
     tiles: int
@@ -189,7 +189,7 @@ class Info:
     format_version: int
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as values that JSON knows."""
+        """Return the fields as JSON values."""
         return dataclasses.asdict(self)
 
 
@@ -223,13 +223,13 @@ def _step_of(header: Header) -> float | None:
     try:
         return registry.class_of(header).step_of(header)
     except (FormatError, registry.CodecUnavailableError):
-        return None  # the codec of another package, which is not installed here
+        return None  # the codec belongs to another package that is not installed
 
 
 def read(path: str | os.PathLike[str], **options: Any) -> NDArray[np.uint8]:
     """Decode the file at `path`: shape (H, W) for grey, (H, W, C) otherwise, uint8.
 
-    `options` are those of `decode`. Raises what it raises, and OSError if there is no such file.
+    `options` are those of `decode`. Raises the errors of `decode`, and OSError if the file cannot be read.
     """
     return decode(load(path), **options)
 
@@ -237,8 +237,8 @@ def read(path: str | os.PathLike[str], **options: Any) -> NDArray[np.uint8]:
 def write(path: str | os.PathLike[str], image: Any, *, force: bool = False, **options: Any) -> int:
     """Encode `image` into the file at `path`; return its size in bytes.
 
-    `image` and `options` are those of `encode`. Nothing is encoded if `path` exists and `force` is not set:
-    OutputExistsError.
+    `image` and `options` are those of `encode`. Raises OutputExistsError, before encoding, if `path` exists and
+    `force` is not set.
     """
     with atomic(path, force=force) as partial:
         data = encode(image, **options)

@@ -1,7 +1,7 @@
 """The positions of range cells and domain cells of a collage at any natural scale, and the eight isometries.
 
-The operator (`collagecodec.operator.operator`) and its torch twin share this module, so that both read and write
-the same samples.
+The numpy operator (`operator.operator`) and its torch version (`operator.torch_operator`) share this module, so
+that both read and write the same samples.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALL_ISOMETRIES = tuple(range(ISOMETRIES))
 
 
 def isometry_order(size: int) -> Indices:
-    """Return for each isometry the order of samples of a flattened square cell: int64 (8, size * size)."""
+    """Return the order of the samples of a flattened square cell under each isometry: int64 (8, size * size)."""
     cell = np.arange(size * size, dtype=np.int64).reshape(size, size)
     turned = [np.rot90(cell, e % 4) for e in range(ISOMETRIES)]
     return np.stack([(t if e < 4 else t[::-1]).ravel() for e, t in enumerate(turned)])
@@ -40,7 +40,7 @@ def apply_isometry(cells: Floats, isometry: int) -> Floats:
 
 
 def domain_grid(height: int, width: int, size: int, step: int) -> Indices:
-    """Return the corners (y, x) of all cells of size x size samples at every `step`, row by row: int64 (N, 2)."""
+    """Return the corners (y, x) of all size x size cells at multiples of `step`, row by row: int64 (N, 2)."""
     if size > min(height, width) or size < 1 or step < 1:
         raise ValueError(f"{height}x{width} samples hold no domain cells of {size} with a step of {step}")
     rows = np.arange(0, height - size + 1, step)
@@ -50,7 +50,7 @@ def domain_grid(height: int, width: int, size: int, step: int) -> Indices:
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The partition of a block of height x width samples into range cells, and its domain cells.
+    """The range cells and domain cells of a block of height x width samples.
 
     height, width   samples, multiples of `cell`
     cell            stride n of the range cells
@@ -59,7 +59,7 @@ class Geometry:
                     block are dropped
     corners         (y, x) of each domain cell, int64 (N, 2); none by default
     pool            ratio of the sides of domain cells and range cells: an integer of at least 1
-    isometries      the isometries of domain cells that may be used
+    isometries      the isometries that may be applied to domain cells
 
     Candidate e * N + n is domain cell n, pooled, after isometry `isometries[e]`. Raises ValueError if the values
     contradict each other.
@@ -78,13 +78,13 @@ class Geometry:
             raise ValueError(f"{self.height}x{self.width} samples are not a multiple of cells of {self.cell}")
         if self.pool < 1 or not self.isometries or not set(self.isometries) <= set(ALL_ISOMETRIES):
             raise ValueError("the pooling factor is at least 1 and isometries are numbered 0..7")
-        found = np.zeros((0, 2), np.int64) if self.corners is None else np.asarray(self.corners, np.int64)
-        if found.ndim != 2 or found.shape[1] != 2:
-            raise ValueError(f"corners of domain cells are (y, x) pairs, not an array of {found.shape}")
-        room = np.array([self.height, self.width]) - self.domain_size
-        if found.size and (found.min() < 0 or (found > room).any()):
+        corners = np.zeros((0, 2), np.int64) if self.corners is None else np.asarray(self.corners, np.int64)
+        if corners.ndim != 2 or corners.shape[1] != 2:
+            raise ValueError(f"corners of domain cells are (y, x) pairs, not an array of shape {corners.shape}")
+        limit = np.array([self.height, self.width]) - self.domain_size
+        if corners.size and (corners.min() < 0 or (corners > limit).any()):
             raise ValueError(f"a domain cell of {self.domain_size} samples reaches outside the block")
-        object.__setattr__(self, "corners", found)
+        object.__setattr__(self, "corners", corners)
 
     @property
     def support(self) -> int:
@@ -108,7 +108,7 @@ class Geometry:
 
     @property
     def cells(self) -> int:
-        """Number K of range cells, counted row by row."""
+        """Number K of range cells."""
         return self.rows * self.columns
 
     @property
@@ -123,7 +123,7 @@ class Geometry:
 
     @property
     def unit(self) -> int:
-        """Natural scales are the multiples of 1 / unit, at which all cells begin and end between samples."""
+        """The denominator of natural scales: at multiples of 1 / unit all cell borders lie between samples."""
         return math.gcd(self.cell, *map(int, self._corners.ravel()))
 
     @property
@@ -148,7 +148,7 @@ class Geometry:
 
     @property
     def stride(self) -> int:
-        """Pooled windows begin at multiples of the stride, which is `pool` if the corners allow it."""
+        """The distance between pooled windows: `pool` if all corners are multiples of it, else a divisor."""
         return math.gcd(self.pool, *map(int, self._corners.ravel()))
 
     @cached_property
@@ -167,14 +167,14 @@ class Geometry:
 
     @cached_property
     def window(self) -> NDArray[np.float64]:
-        """Weight of domain terms and of b inside a range cell, (support, support); overlapping weights sum to 1.
+        """The weights of domain terms and of b inside a range cell, (support, support).
 
-        Boxes have weights of 1. Lapped cells have sin^2 along both axes: overlapping contributions are averaged,
-        and the map contracts by the same factor as a map of boxes.
+        Overlapping weights sum to 1. Boxes have weights of 1. Lapped cells have sin^2 along both axes, which
+        averages overlapping contributions, so that the map contracts by the same factor as a map of boxes.
         """
         if not self.lapped:
             return np.ones((self.support, self.support))
-        # Products and sums of multiples of 2^-20 are exact, so the windows sum to exactly 1.
+        # Products and sums of multiples of 2^-20 are exact in float64, so the windows sum to exactly 1.
         rise = np.sin(np.pi * (np.arange(self.cell) + 0.5) / (2 * self.support)) ** 2
         rise = np.round(rise * 2**20) / 2**20
         line = np.concatenate([rise, 1 - rise])

@@ -1,4 +1,4 @@
-"""A decoded picture on its way out, as bands of rows."""
+"""A decoded picture as an iterator of bands of rows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from collagecodec.sampling.request import Image8
 
 @dataclass
 class Rendering:
-    """A picture of `width` x `height` pixels with 1 to 4 `channels`, computed while it is iterated over.
+    """A picture of `width` x `height` pixels with 1 to 4 `channels`, computed during iteration over its bands.
 
-    Each band is uint8, (h, width) for one channel and (h, width, channels) otherwise, top to bottom, and can be
-    read once. `damaged` lists the tiles that came out grey because they could not be read; it is complete when
-    the iteration has passed them.
+    The bands run from top to bottom and can be iterated over only once. Each band is uint8, (h, width) for grey
+    and (h, width, channels) otherwise. `damaged` lists the unreadable tiles that were replaced by grey; it is
+    complete when the iteration ends.
     """
 
     width: int
@@ -30,7 +30,7 @@ class Rendering:
         return self.bands
 
     def gather(self) -> Image8:
-        """All bands as one array; LimitError if it does not fit into memory."""
+        """Return all bands as a single array; LimitError if it does not fit into memory."""
         shape = (self.height, self.width)
         try:
             pixels = np.empty(shape if self.channels == 1 else (*shape, self.channels), np.uint8)

@@ -1,4 +1,4 @@
-"""What a caller asks of a decoder: a region of the stored picture, at a scale or a size."""
+"""The request of a caller to a decoder: a region of the stored picture, at a scale or a size."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from collagecodec.errors import LimitError
 
 MAX_OUTPUT_SIDE = 2**24
+"""Maximum side of a decoded picture in pixels."""
 SCALE_DENOMINATOR = 2**16
-"""Scales are rounded to the nearest fraction with at most this denominator, for every codec alike."""
+"""For every codec, scales are rounded to the nearest fraction with at most this denominator."""
 
 Image8 = NDArray[np.uint8]
 """8-bit pixels: (H, W) for grey, (H, W, C) for 2 to 4 channels."""
@@ -26,7 +27,7 @@ Scale = int | float | Fraction
 
 @dataclass(frozen=True)
 class Request:
-    """What to render: `region` is cut from the stored picture first, then `scale` or `size` is applied to it."""
+    """A request to render: `region` is cut from the stored picture, then scaled by `scale` or to `size`."""
 
     scale: Fraction = Fraction(1)
     size: Size | None = None
@@ -34,14 +35,14 @@ class Request:
 
     @classmethod
     def of(cls, scale: Scale = 1, size: Size | None = None, region: Region | None = None) -> Request:
-        """A request from what a caller passes; ValueError for values that make no sense or contradict others."""
+        """Create a request from a caller's arguments; ValueError for invalid or contradictory arguments."""
         if size is not None and scale != 1:
             raise ValueError("give scale or size, not both")
         if not 0 < scale < math.inf:
             raise ValueError(f"the scale must be a number above 0, not {scale}")
         for name, values, count in (("size", size, 2), ("region", region, 4)):
             if values is not None and (len(values) != count or any(int(value) != value for value in values)):
-                raise ValueError(f"a {name} is {count} integers, not {values}")
+                raise ValueError(f"a {name} has {count} integers, not {values}")
         return cls(
             Fraction(scale).limit_denominator(SCALE_DENOMINATOR),
             None if size is None else (int(size[0]), int(size[1])),
@@ -49,7 +50,7 @@ class Request:
         )
 
     def resolve(self, width: int, height: int) -> tuple[Region, Size]:
-        """Region and output size for a stored picture of `width` x `height` pixels.
+        """Return the region and the output size for a stored picture of `width` x `height` pixels.
 
         Raises ValueError for a region outside the picture or an empty output, LimitError for an output with a
         side of more than 2^24 pixels.
@@ -62,6 +63,6 @@ class Request:
             raise ValueError(f"the size must be at least 1x1 pixels, not {size[0]}x{size[1]}")
         if max(size) > MAX_OUTPUT_SIDE:
             raise LimitError(
-                f"{size[0]}x{size[1]} pixels: no side of a decoded picture may pass {MAX_OUTPUT_SIDE}"
+                f"{size[0]}x{size[1]} pixels: no side of a decoded picture may exceed {MAX_OUTPUT_SIDE}"
             )
         return (x, y, w, h), (int(size[0]), int(size[1]))
