@@ -41,6 +41,12 @@ def test_measured_numbers_stand_between_markers(page: Path) -> None:
     assert set(_MEASURED.findall(text)) <= set(BY_HAND)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_line_begins_with_a_marker_inside_a_sentence(page: Path) -> None:
+    # There it would begin a block of HTML and tear the paragraph.
+    assert not re.findall(r"^ *<!-- number:", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_a_number_in_a_sentence_is_that_of_the_rows() -> None:
     with (RESULTS / "dota-val" / "timing.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["label"] in ("collage", "avif-420-s6")]
