@@ -45,7 +45,7 @@ def shape_of(grey: Image8) -> tuple[Image8, int]:
     levels = 255 - grey if inverted else grey
     if levels.max() < 128:
         raise UnsupportedImageError(
-            "the picture is empty: no shape stands out from its background; give a picture with a light shape on "
+            "the picture is empty: it has no shape on a background; give a picture with a light shape on "
             "a dark background or the reverse, or binarise it at a lower threshold"
         )
     binary = bool(np.isin(grey, (0, 255)).all())
@@ -171,8 +171,8 @@ def _error(pixels: Image8, target: Floats, flags: int) -> float:
     """
     if not flags & BINARY:
         return float(np.square(pixels - target).mean())
-    drawn, wanted = pixels >= 128, target >= 128
-    return 255**2 * float((drawn ^ wanted).sum() / (drawn | wanted).sum())
+    drawn, expected = pixels >= 128, target >= 128
+    return 255**2 * float((drawn ^ expected).sum() / (drawn | expected).sum())
 
 
 def _error_text(error: float, flags: int) -> str:

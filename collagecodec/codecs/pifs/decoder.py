@@ -78,11 +78,11 @@ class Picture:
                 band[:, :, place] = planes[:, down, across]
             yield band
 
-    def _within(self, number: int, wanted: slice, length: int) -> tuple[int, int]:
+    def _within(self, number: int, requested: slice, length: int) -> tuple[int, int]:
         """Return the first unit and the last + 1 of a row or column of tiles that the request needs."""
         unit, side = self.params.partition.unit, self.header.tile_size or length
         first, last = number * side // unit, -(-min((number + 1) * side, length) // unit)
-        return max(first, wanted.start), min(last, wanted.stop)
+        return max(first, requested.start), min(last, wanted.stop)
 
     def _tile_or_grey(self, tile: int, n: int) -> Band:
         """Return the planes of a tile as `_tile` does; zeros if damage is tolerated and it is unreadable."""
