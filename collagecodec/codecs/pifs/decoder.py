@@ -82,7 +82,7 @@ class Picture:
         """Return the first unit and the last + 1 of a row or column of tiles that the request needs."""
         unit, side = self.params.partition.unit, self.header.tile_size or length
         first, last = number * side // unit, -(-min((number + 1) * side, length) // unit)
-        return max(first, requested.start), min(last, wanted.stop)
+        return max(first, requested.start), min(last, requested.stop)
 
     def _tile_or_grey(self, tile: int, n: int) -> Band:
         """Return the planes of a tile as `_tile` does; zeros if damage is tolerated and it is unreadable."""
