@@ -42,7 +42,7 @@ def apply_isometry(cells: Floats, isometry: int) -> Floats:
 def domain_grid(height: int, width: int, size: int, step: int) -> Indices:
     """Return the corners (y, x) of all size x size cells at multiples of `step`, row by row: int64 (N, 2)."""
     if size > min(height, width) or size < 1 or step < 1:
-        raise ValueError(f"{height}x{width} samples have no room for domain cells of {size} at a step of {step}")
+        raise ValueError(f"{height}x{width} samples hold no domain cells of {size} with a step of {step}")
     rows = np.arange(0, height - size + 1, step)
     columns = np.arange(0, width - size + 1, step)
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2).astype(np.int64)
