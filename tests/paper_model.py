@@ -1,5 +1,7 @@
 """A tiny `collage-paper` model on made-up pictures, calibrated and not trained, for tests."""
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +33,17 @@ def blocks(count: int, seed: int = 1) -> torch.Tensor:
     return torch.from_numpy(np.stack(crops))
 
 
-def network(count: int = 400) -> PaperNetwork:
-    """A calibrated network with `ATOMS` atoms."""
+@lru_cache(maxsize=1)
+def _calibrated() -> PaperNetwork:
     torch.manual_seed(0)
-    made = PaperNetwork(ATOMS)
-    calibrate(made, blocks(count))
-    return made
+    calibrated = PaperNetwork(ATOMS)
+    calibrate(calibrated, blocks(400))
+    return calibrated
+
+
+def network() -> PaperNetwork:
+    """A calibrated network with `ATOMS` atoms; the calibration, which takes seconds, is done once a process."""
+    return copy.deepcopy(_calibrated())
 
 
 def install(root: Path) -> str:
