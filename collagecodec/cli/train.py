@@ -78,6 +78,7 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     from collagecodec.training.fusing import fused
     from collagecodec.training.loop import Run, load_crops
     from collagecodec.training.tasks import make_task
+    from collagecodec.training.validation import Validation
 
     if given["threads"]:
         torch.set_num_threads(given["threads"])
@@ -85,7 +86,10 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     fabric.launch()
     task = make_task(recipe)
     crops = load_crops(recipe, folders, recipe.stages[0].batch)
-    run = Run(recipe, task, given["out"], fabric)
+    validation = Validation.of(recipe, folders)
+    if validation is None and fabric.is_global_zero:
+        click.echo("no picture is large enough and held out: stages end with their last weights", err=True)
+    run = Run(recipe, task, given["out"], fabric, validation)
     if run.resume() and fabric.is_global_zero and run.stage < len(recipe.stages):
         where = f"stage {run.stage + 1} of {len(recipe.stages)}, update {run.update}"
         click.echo(f"resuming at {where}", err=True)

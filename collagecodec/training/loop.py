@@ -2,7 +2,8 @@
 
 A task (`Task`) defines the network and the loss; the loop handles stages, learning rates, checkpoints, the log
 and progress. The crops and the noise of an update depend on (seed, update) only, so a resumed run gives the same
-result as an uninterrupted run.
+result as an uninterrupted run. A validation set judges every stage from before its first update to its last,
+and the stage ends with its best weights: with those it began with, if no update improved them.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from torch import Tensor, nn
 
 from collagecodec.training.config import Recipe, Stage
 from collagecodec.training.data import Crops, is_held_out, list_pictures, load_rgb
+from collagecodec.training.validation import Validation
 
 CHECKPOINT_EVERY = 250
 LOG_EVERY = 25
+VALIDATE_EVERY = 500
+"""Updates between two validations; a stage is also validated before its first and after its last update."""
 GRADIENT_LIMIT = 1.0
 LAST_RATE = 0.02
 """Share of the peak learning rate at the end of the cosine in every stage."""
@@ -84,10 +88,17 @@ def rate_factor(done: int, total: int) -> float:
 
 
 class Run:
-    """A training run, whose folder holds checkpoint.pt and log.jsonl."""
+    """A training run, whose folder holds checkpoint.pt, best.pt (the best weights of the stage) and log.jsonl.
 
-    def __init__(self, recipe: Recipe, task: Task, folder: Path, fabric: Fabric) -> None:
+    Without a `validation` set a stage ends with its last weights.
+    """
+
+    def __init__(
+        self, recipe: Recipe, task: Task, folder: Path, fabric: Fabric, validation: Validation | None = None
+    ) -> None:
         self.recipe, self.task, self.folder, self.fabric = recipe, task, folder, fabric
+        self.validation = validation
+        self.best: dict[str, Any] | None = None
         self.stage, self.update, self.prepared = 0, 0, False
         self.saved_optimiser: dict[str, Any] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,6 +108,11 @@ class Run:
     def checkpoint(self) -> Path:
         """Path of the newest checkpoint."""
         return self.folder / "checkpoint.pt"
+
+    @property
+    def best_file(self) -> Path:
+        """Path of the best weights of the present stage."""
+        return self.folder / "best.pt"
 
     def resume(self) -> bool:
         """Load the newest checkpoint; return False if there is none."""
@@ -108,6 +124,9 @@ class Run:
         self.task.network.load_state_dict(state["network"])
         self.stage, self.update, self.prepared = state["stage"], state["update"], True
         self.saved_optimiser = state["optimiser"]
+        if self.best_file.exists():
+            best = torch.load(self.best_file, map_location=self.fabric.device, weights_only=True)
+            self.best = best if best["stage"] == self.stage else None
         return True
 
     def save(self, optimiser: torch.optim.Optimizer | None) -> None:
@@ -120,9 +139,7 @@ class Run:
             "stage": self.stage,
             "update": self.update,
         }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
+        _save(state, self.checkpoint)
 
     def train(self, crops: Callable[[int], Crops], progress: Callable[[Stage, int, str], None]) -> None:
         """Run the remaining stages.
@@ -141,6 +158,8 @@ class Run:
     def _train_stage(self, stage: Stage, crops: Crops, progress: Callable[[Stage, int, str], None]) -> None:
         if not self.update:
             self.task.enter(stage)
+            self.best = None
+            self._validate(stage)
         optimiser = optimiser_for(self.task.network, stage)
         if self.saved_optimiser:
             optimiser.load_state_dict(self.saved_optimiser)
@@ -163,11 +182,35 @@ class Run:
             self.update += 1
             if self.update % LOG_EVERY == 0:
                 self._log(stage, {**figures, "norm": norm, "seconds": time.perf_counter() - begun})
+            if self.update % VALIDATE_EVERY == 0 or self.update == stage.updates:
+                self._validate(stage)
             if self.update % CHECKPOINT_EVERY == 0:
                 self.save(optimiser)
             progress(stage, self.update, "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
 
-    def _log(self, stage: Stage, figures: dict[str, float]) -> None:
+        if self.best is not None:
+            self.task.network.load_state_dict(self.best["network"])
+
+    def _validate(self, stage: Stage) -> None:
+        """Log the figures of the validation set, and keep the weights if they are the best of the stage."""
+        if self.validation is None:
+            return
+        figures = self.validation.figures(self.task, stage, self.fabric.device)
+        self._log(stage, {"validation": figures})
+        if self.best is None or figures["loss"] < self.best["loss"]:
+            weights = {name: value.detach().clone() for name, value in self.task.network.state_dict().items()}
+            self.best = {"stage": self.stage, "update": self.update, "loss": figures["loss"], "network": weights}
+            if self.fabric.is_global_zero:
+                _save(self.best, self.best_file)
+
+    def _log(self, stage: Stage, figures: dict[str, Any]) -> None:
         if self.fabric.is_global_zero:
             with (self.folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps({"stage": stage.name, "update": self.update, **figures}) + "\n")
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    """Write a file of PyTorch, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)

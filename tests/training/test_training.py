@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from tiny_model import models_in, scene
 import collagecodec
 from collagecodec.cli.main import run as run_command
 from collagecodec.errors import UnsupportedImageError
-from collagecodec.training import loop
+from collagecodec.training import loop, validation
 from collagecodec.training.config import Recipe, Stage, read_recipe
 from collagecodec.training.data import Crops, is_held_out, list_pictures, load_rgb
 from collagecodec.training.tasks import make_task
+from collagecodec.training.validation import Validation
 
 RECIPE = """
 kind = "collage"
@@ -49,6 +51,10 @@ updates = 2
 train = ["prior", "restoration"]
 rates = {{ prior = 1e-3, restoration = 1e-3 }}
 """
+
+
+OPTIONS = {"rate": {"steps": [10.0, 80.0], "trade_off": 20.5}}
+STAGE = Stage("prior", batch=2, updates=2, train=("prior",), rates={"prior": 1e-3})
 
 
 @pytest.fixture
@@ -121,9 +127,14 @@ def test_recipes_that_are_wrong_say_where(recipe, change, message):
         read_recipe(recipe)
 
 
+def validation_set() -> Validation:
+    return Validation(Crops([([scene(120, 140, seed=seed) for seed in (30, 31)], 1.0)], 64, 2, seed=9))
+
+
 def trained(recipe: Path, pictures: Path, folder: Path, stop_after: int | None = None) -> loop.Run:
     settings = read_recipe(recipe)
-    run = loop.Run(settings, make_task(settings), folder, Fabric(accelerator="cpu", devices=1))
+    fabric = Fabric(accelerator="cpu", devices=1)
+    run = loop.Run(settings, make_task(settings), folder, fabric, validation_set())
     run.resume()
     seen = 0
 
@@ -146,6 +157,8 @@ def trained(recipe: Path, pictures: Path, folder: Path, stop_after: int | None =
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(recipe, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 1)
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(loop, "VALIDATE_EVERY", 2)
+    monkeypatch.setattr(validation, "BATCHES", 1)
     whole = trained(recipe, pictures, tmp_path / "whole")
     for stop_after in (4, 2):
         with pytest.raises(KeyboardInterrupt):
@@ -154,13 +167,67 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(recipe, picture
     expected, found = whole.task.network.state_dict(), parts.task.network.state_dict()
     assert expected["restoration.out.weight"].shape == (12, 36, 3, 3)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
-    assert (tmp_path / "parts" / "log.jsonl").read_text().count("\n") == 7
+    entries = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
+    assert sum("validation" not in entry for entry in entries) == 7
+    validated = [(entry["stage"], entry["update"]) for entry in entries if "validation" in entry]
+    updates_of = {"prior": (0, 2), "joint": (0, 2, 3), "larger": (0, 2)}
+    assert validated == [(stage, update) for stage, updates in updates_of.items() for update in updates]
+
+
+def test_validation_is_the_same_every_time_and_leaves_no_trace(monkeypatch):
+    recipe = Recipe("collage", "fresh", 3, (1.0,), 64, (STAGE,), OPTIONS)
+    monkeypatch.setattr(validation, "BATCHES", 1)
+    task, fixed = make_task(recipe), validation_set()
+    task.network.train()
+    torch.manual_seed(77)
+    first = fixed.figures(task, STAGE, torch.device("cpu"))
+    after = torch.rand(1)
+    assert task.network.training
+    torch.manual_seed(77)
+    assert torch.equal(torch.rand(1), after)
+    torch.rand(5)
+    assert fixed.figures(task, STAGE, torch.device("cpu")) == first
+    assert set(first) == {"loss", "bpp", "psnr"}
+
+
+def test_a_stage_that_harms_the_model_ends_with_the_weights_that_it_began_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(validation, "BATCHES", 1)
+    harmful = Stage("prior", batch=2, updates=1, train=("prior",), rates={"prior": 100.0})
+    recipe = Recipe("collage", "fresh", 3, (1.0,), 64, (harmful,), OPTIONS)
+    pictures = [scene(120, 140, seed=seed) for seed in range(4)]
+
+    def run(fixed: Validation | None) -> tuple[loop.Run, dict[str, torch.Tensor]]:
+        fabric = Fabric(accelerator="cpu", devices=1)
+        run = loop.Run(recipe, make_task(recipe), tmp_path / str(fixed is None), fabric, fixed)
+        crops = Crops([(pictures, 1.0)], 64, 2, seed=1)
+        run.task.prepare(crops)
+        run.prepared = True
+        before = {name: value.clone() for name, value in run.task.network.state_dict().items()}
+        run.train(lambda batch: crops, lambda *_: None)
+        return run, before
+
+    kept, before = run(validation_set())
+    assert kept.best is not None
+    assert kept.best["update"] == 0
+    assert all(torch.equal(value, before[name]) for name, value in kept.task.network.state_dict().items())
+    spoilt, before = run(None)
+    assert any(not torch.equal(value, before[name]) for name, value in spoilt.task.network.state_dict().items())
+
+
+def test_the_validation_set_is_made_of_held_out_pictures(tmp_path, pictures):
+    recipe = Recipe("collage", "fresh", 3, (1.0,), 64, (STAGE,))
+    assert not any(is_held_out(path) for path in pictures.iterdir())
+    assert Validation.of(recipe, [pictures]) is None
+    name = next(f"held{number}.png" for number in range(100) if is_held_out(Path(f"held{number}.png")))
+    Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save(pictures / name)
+    fixed = Validation.of(recipe, [pictures])
+    assert fixed is not None
+    assert all((batch == 200).all() for batch in fixed._batches)
 
 
 def test_training_lowers_the_loss_on_held_out_crops(tmp_path):
     stage = Stage("prior", batch=2, updates=5, train=("prior",), rates={"prior": 0.3})
-    options = {"rate": {"steps": [10.0, 80.0], "trade_off": 20.5}}
-    recipe = Recipe("collage", "fresh", 3, weights=(1.0,), crop=64, stages=(stage,), options=options)
+    recipe = Recipe("collage", "fresh", 3, weights=(1.0,), crop=64, stages=(stage,), options=OPTIONS)
     task = make_task(recipe)
     held_out = Crops([([scene(120, 140, seed=seed) for seed in range(20, 24)], 1.0)], 64, 4, seed=1).at(0)
 
