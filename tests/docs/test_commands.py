@@ -28,7 +28,7 @@ NOT_RUN = {
     ("training.md", "needs data and hours",
      f"collage train {_AERIAL} --data FOLDER --data FOLDER --out runs/aerial --export models/aerial"),
     ("training.md", "needs data and hours",
-     "python -m eval curves --log runs/aerial/training.jsonl --out training.svg"),
+     "python -m eval curves --log runs/aerial/log.jsonl --out training.svg"),
     ("research.md", "needs data",
      f'python -m eval rd --data dota-val --psnr-only --codecs "{_CODECS}" --out results-dota'),
     ("coin.md", "runs for minutes",
