@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
 from collagecodec.io.files import STANDARD, OutputExistsError, write_bytes_atomic
+
+if TYPE_CHECKING:
+    from collagecodec.io.sources import Source
 
 TARGETS = ("quality", "bpp", "psnr", "max_bytes")
 
@@ -169,28 +171,15 @@ def _checkpoint(task: Task) -> Path | None:
     return Path(f"{task.target}.fit")
 
 
-def _psnr(source: Any, data: bytes) -> float | None:
-    """Return the PSNR of the colours, without alpha, in dB; None if nothing was lost."""
-    from math import log10
+def _psnr(source: Source, data: bytes) -> float | None:
+    """Return the PSNR of the colours (not of alpha) in dB; None if nothing was lost."""
+    from math import isfinite
 
-    total = sum(_squared_errors(source, data))
-    colours = 3 if source.channels > 2 else 1
-    if not total:
-        return None
-    return round(10 * log10(255**2 * source.width * source.height * colours / total), 3)
+    from bitstream.container import Reader
+    from collagecodec.codecs import registry
 
-
-def _squared_errors(source: Any, data: bytes) -> Iterator[int]:
-    import numpy as np
-
-    from collagecodec import api
-
-    row, colours = 0, 3 if source.channels > 2 else 1
-    for band in api.decode_bands(data):
-        decoded = band.reshape(len(band), source.width, -1)[:, :, :colours]
-        original = source.rows(row, row + len(band))[:, :, :colours]
-        yield int(np.square(original.astype(np.int32) - decoded).sum(dtype=np.int64))
-        row += len(band)
+    psnr = registry.class_of(Reader(data).header).psnr(source, data)
+    return round(psnr, 3) if isfinite(psnr) else None
 
 
 def _line(figures: dict[str, Any]) -> str:

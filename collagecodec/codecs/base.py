@@ -37,8 +37,6 @@ Progress = Callable[[float, str], None]
 Trial = Callable[[int], bytes]
 """Encodes a fixed source at a rate code and returns the complete file."""
 
-DECODER_OPTIONS = ("fast", "tolerate_damage")
-
 
 @dataclass(frozen=True)
 class ArrayCodec(ABC):
