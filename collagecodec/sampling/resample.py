@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 UNIT = 2**14
 PHASES = 1024
-TAPS = 6
 
 
 @lru_cache(maxsize=1)

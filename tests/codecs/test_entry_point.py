@@ -20,6 +20,7 @@ from collagecodec.cli.main import run
 from collagecodec.codecs import registry
 from collagecodec.codecs.base import Codec
 from collagecodec.errors import FormatError
+from collagecodec.io.sources import ArraySource
 from eval.harness.store import read_rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-codec.md"
@@ -68,6 +69,13 @@ def test_it_encodes_decodes_and_describes(package: Path) -> None:
     info = collagecodec.info(file)
     assert (info.codec, info.model, info.step) == ("reduced", None, None)
     assert Reader(file).header.params == b"\x07reduced"
+
+
+def test_its_own_parameters_come_back(package: Path) -> None:
+    codec = registry.get("reduced")
+    header = codec.header_for(ArraySource(PICTURE), b"\x01\x02")
+    assert header.params == b"\x07reduced\x01\x02"
+    assert codec.params_of(header) == b"\x01\x02"
 
 
 @pytest.mark.parametrize("limit", [3000, 9000])
