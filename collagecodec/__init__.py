@@ -16,9 +16,11 @@ from collagecodec.errors import (
     DamagedTileError,
     FormatError,
     LimitError,
+    MissingLibraryError,
     ModelMismatchError,
     UnsupportedImageError,
 )
+from collagecodec.io.files import OutputExistsError
 from collagecodec.plugins import pillow as _pillow
 
 _pillow.register()
@@ -30,7 +32,9 @@ __all__ = [
     "FormatError",
     "Info",
     "LimitError",
+    "MissingLibraryError",
     "ModelMismatchError",
+    "OutputExistsError",
     "UnsupportedImageError",
     "__version__",
     "collages",

@@ -1,4 +1,7 @@
-"""The Python interface: `encode`, `decode`, `decode_bands`, `info`, `collages`; `read` and `write` for files."""
+"""The Python interface: `encode`, `decode`, `decode_bands`, `info`, `collages`; `read` and `write` for files.
+
+What is decoded or described may be the content of a file, its path, or a file that is open for reading.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.container import VERSION, Header, Reader
 from collagecodec.errors import FormatError
+from collagecodec.geo.reference import adjusted
 from collagecodec.io.files import atomic, load
 from collagecodec.io.picture import MODES
+from collagecodec.options import Bytes, DecodeOptions, EncodeOptions, File, Mode, Picture
 from collagecodec.sampling.rendering import Rendering
 from collagecodec.sampling.request import Image8, Region, Request, Scale, Size
 
@@ -23,11 +28,20 @@ if TYPE_CHECKING:
     from collagecodec.codecs.rate_control import Target
     from collagecodec.operator.collage import Collage
 
-Data = bytes | bytearray | memoryview
+
+def _content(file: File) -> Bytes:
+    """Return the bytes of a file; FormatError or OSError if a path cannot be read."""
+    if isinstance(file, bytes | bytearray | memoryview):
+        return file
+    if isinstance(file, str | os.PathLike):
+        return load(file)
+    if not hasattr(file, "read"):
+        raise TypeError(f"a {type(file).__name__} is not a file; give its bytes, its path or an open file")
+    return file.read()
 
 
 def encode(
-    image: Any,
+    image: Picture,
     *,
     quality: float | None = None,
     bpp: float | None = None,
@@ -39,13 +53,24 @@ def encode(
     options: Mapping[str, Any] | None = None,
     metadata: Mapping[str, bytes] | None = None,
     alpha: bool | None = None,
+    convert: Mode | None = None,
+    page: int | None = None,
+    to_8bit: bool = False,
+    value_range: tuple[float, float] | None = None,
+    geo: bool = True,
     progress: Callable[[float, str], None] | None = None,
 ) -> bytes:
     """Encode a picture; return the complete `.clg` file.
 
     `image` is a numpy array, (H, W) or (H, W, C) uint8 with C of 1..4 (grey, grey and alpha, RGB, RGBA), a
-    Pillow image, or an `io.Source`. Alpha is stored losslessly; `alpha=True` declares that the last of two or
-    four channels of an array is alpha even if it does not look like it.
+    Pillow image, an `io.Source`, or a picture file by path, content or open file. Alpha is stored losslessly;
+    `alpha=True` declares that the last of two or four channels of an array is alpha even if it does not look
+    like it.
+
+    A picture that cannot be stored as it is can be converted: `convert` to a mode (CMYK and LAB through colour
+    management), `page` (from 1 on) of a file of several, `to_8bit` from deeper samples, whose `value_range`, by
+    default their smallest and largest value, becomes 0 .. 255. A GeoTIFF by path keeps its place on Earth, unless
+    `geo` is False, and pixels without data become alpha.
 
     Give at most one target: `quality` 0..100 (60 by default), `bpp` bits per pixel of the file, `psnr` in dB
     over the colour samples, or `max_bytes`. The file never exceeds the size and always reaches the PSNR. `effort`
@@ -59,7 +84,8 @@ def encode(
     reached, ModelMismatchError for an unknown model, and ValueError for invalid options.
     """
     from collagecodec.codecs import registry
-    from collagecodec.io.sources import as_source
+    from collagecodec.io.conversion import Conversion
+    from collagecodec.io.opening import as_source
 
     targets = {"quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes}
     settings = {name: value for name, value in (("effort", effort), ("model", model)) if value is not None}
@@ -71,7 +97,8 @@ def encode(
     except TypeError as error:
         raise ValueError(str(error)) from error
     target = _target({name: value for name, value in targets.items() if value is not None}, chosen, settings)
-    source = as_source(image, metadata, alpha=alpha)
+    conversion = Conversion(page, convert, to_8bit, value_range)
+    source = as_source(image, metadata, alpha=alpha, conversion=conversion, geo=geo)
     return chosen.encode_target(source, {**source.metadata, **(metadata or {})}, target, progress)
 
 
@@ -91,16 +118,19 @@ def _target(given: Mapping[str, Any], codec: Codec, settings: Mapping[str, Any])
 class Decoded(Rendering):
     """A picture that is decoded while the caller iterates over its bands of rows, from top to bottom.
 
-    `width`, `height` and `channels` describe the output; `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes.
+    `width`, `height` and `channels` describe the output; `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes,
+    and its geographic reference is that of the output.
     Each band is uint8, (h, width) for grey and (h, width, channels) otherwise. `damaged` lists the tiles that
     were replaced by mid-grey; it is complete when the iteration ends.
     """
 
     metadata: dict[str, bytes] = field(default_factory=dict)
+    alpha: bool = False
+    """Whether the last channel is alpha."""
 
 
 def decode_bands(
-    data: Data,
+    data: File,
     *,
     scale: Scale = 1,
     size: Size | None = None,
@@ -115,14 +145,15 @@ def decode_bands(
     from collagecodec.codecs import registry
 
     request = Request.of(scale, size, region)
-    reader = Reader(data, strict=not tolerate_damage)
+    reader = Reader(_content(data), strict=not tolerate_damage)
     codec = registry.class_of(reader.header)
     rendering = codec.rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage)
-    return Decoded(**vars(rendering), metadata=reader.metadata)
+    metadata = adjusted(reader.metadata, *request.resolve(reader.header.width, reader.header.height))
+    return Decoded(**vars(rendering), metadata=metadata, alpha=reader.header.channels in (2, 4))
 
 
 def decode(
-    data: Data,
+    data: File,
     *,
     scale: Scale = 1,
     size: Size | None = None,
@@ -145,14 +176,14 @@ def decode(
     ).gather()
 
 
-def collages(data: Data) -> tuple[Collage, ...]:
+def collages(data: File) -> tuple[Collage, ...]:
     """Return the contractive maps of a file: for every plane the operator and its code (`a`, `b`, `gamma`).
 
     Raises the errors of `decode`, and ValueError for a codec that is not a collage.
     """
     from collagecodec.codecs import registry
 
-    reader = Reader(data)
+    reader = Reader(_content(data))
     codec = registry.class_of(reader.header)
     codec.check_header(reader.header)
     return codec.collages(reader)
@@ -193,10 +224,11 @@ class Info:
         return dataclasses.asdict(self)
 
 
-def info(data: Data) -> Info:
+def info(data: File) -> Info:
     """Describe a `.clg` file without decoding it. Raises FormatError, LimitError, UnsupportedImageError."""
     from collagecodec.codecs import models, registry
 
+    data = _content(data)
     reader = Reader(data, strict=False)
     header = reader.header
     return Info(
@@ -226,7 +258,7 @@ def _step_of(header: Header) -> float | None:
         return None  # the codec belongs to another package that is not installed
 
 
-def read(path: str | os.PathLike[str], **options: Any) -> NDArray[np.uint8]:
+def read(path: str | os.PathLike[str], **options: Unpack[DecodeOptions]) -> NDArray[np.uint8]:
     """Decode the file at `path`: shape (H, W) for grey, (H, W, C) otherwise, uint8.
 
     `options` are those of `decode`. Raises the errors of `decode`, and OSError if the file cannot be read.
@@ -234,7 +266,9 @@ def read(path: str | os.PathLike[str], **options: Any) -> NDArray[np.uint8]:
     return decode(load(path), **options)
 
 
-def write(path: str | os.PathLike[str], image: Any, *, force: bool = False, **options: Any) -> int:
+def write(
+    path: str | os.PathLike[str], image: Picture, *, force: bool = False, **options: Unpack[EncodeOptions]
+) -> int:
     """Encode `image` into the file at `path`; return its size in bytes.
 
     `image` and `options` are those of `encode`. Raises OutputExistsError, before encoding, if `path` exists and

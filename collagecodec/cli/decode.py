@@ -12,15 +12,30 @@ import click
 
 from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
-from collagecodec.cli.values import Region, Scale, Size
+from collagecodec.cli.values import Count, Region, Scale, Size
+from collagecodec.errors import LimitError, UnsupportedImageError
 from collagecodec.io.files import STANDARD, OutputExistsError, load
-from collagecodec.io.sinks import FORMATS, format_of, save_bands
+from collagecodec.io.raster_sinks import GDAL_PREFIX
+from collagecodec.io.saving import ALL_FORMATS, RASTERS, known_format, save
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from collagecodec.api import Decoded
+
+
+MAX_PIXELS = 10**9
+"""Larger pictures are written only if the caller allows it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What holds for all files of a command: replace what exists, write nothing, the largest picture."""
+
+    force: bool
+    dry_run: bool
+    max_pixels: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Task:
     source: str
     target: str
     format: str
-    force: bool
+    plan: Plan
     alone: bool
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -41,14 +56,23 @@ class Task:
 @click.option("--size", type=Size(), help="Width and height in pixels, such as 256x256.")
 @click.option("--region", type=Region(), help="Part of the stored picture, such as 0,0,640,480.")
 @click.option(
-    "--format", "kind", type=click.Choice(FORMATS, case_sensitive=False), metavar="NAME",
-    help=f"Format to write, by default that of the output's name, else png. One of {', '.join(FORMATS)}.",
+    "--format", "kind", metavar="NAME",
+    help="Format to write, by default that of the output's name, else png. One of "
+    f"{', '.join(ALL_FORMATS)}, or gdal:DRIVER for any format of GDAL.",
 )  # fmt: skip
 @click.option("--fast", is_flag=True, help="Skip the restoration: faster, a little less sharp.")
 @click.option("--tolerate-damage", is_flag=True, help="Decode the intact tiles of a damaged file.")
-@click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
+@click.option(
+    "--max-pixels", type=Count(), default=MAX_PIXELS, metavar="COUNT", show_default="1e9",
+    help="Refuse to write a larger picture.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output",
+    help="File or folder to write, or a template such as 'out/{stem}-{number}.png'; '-' for standard output.",
+)  # fmt: skip
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: as many as cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
@@ -56,8 +80,9 @@ class Task:
 def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> int:
     """Get pictures back from .clg files, at any size.
 
-    FILES are .clg files, folders, wildcards, or '-' for standard input. photo.clg becomes photo.png beside
-    it; a file that exists is never replaced without --force. --region is cut first, then scaled.
+    FILES are .clg files, folders, wildcards, or '-' for standard input. photo.clg becomes photo.decoded.png
+    beside it, so that the original is never touched; a file that exists is never replaced without --force.
+    --region is cut first, then scaled.
 
     \b
     collage decode photo.clg
@@ -69,11 +94,12 @@ def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
         raise click.UsageError("--scale and --size exclude each other; choose one")
     items = inputs.expand(files, given["recursive"], (".clg",))
     output = given["output"]
-    targets = inputs.outputs(items, output, f".{given['kind'] or 'png'}")
+    targets = inputs.outputs(items, output, inputs.Naming(_suffix(given["kind"]), mark=".decoded"))
     options = {name: given[name] for name in ("scale", "size", "region") if given[name] is not None}
     options |= {name: True for name in ("fast", "tolerate_damage") if given[name]}
+    plan = Plan(given["force"], given["dry_run"], given["max_pixels"])
     tasks = [
-        Task(item.path, target, _format(target, given["kind"]), given["force"], len(items) == 1, options)
+        Task(item.path, target, _format(target, given["kind"]), plan, len(items) == 1, options)
         for item, target in zip(items, targets, strict=True)
     ]
     work = batch.Batch(
@@ -83,46 +109,51 @@ def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     return batch.run(work, batch.job_count(given["jobs"]), context)
 
 
+def _suffix(kind: str | None) -> str:
+    if kind is None or kind.lower().startswith(GDAL_PREFIX):
+        return ".png" if kind is None else ".tif"
+    return ".tif" if kind.lower() in RASTERS and kind.lower() != "jp2" else f".{kind.lower()}"
+
+
 def _format(target: str, kind: str | None) -> str:
     if kind is None and target != STANDARD and not Path(target).suffix:
         return "png"
-    from collagecodec.errors import UnsupportedImageError
-
     try:
-        return format_of(target, kind)
+        return known_format(target, kind)
     except UnsupportedImageError as error:
         raise click.UsageError(str(error)) from error
 
 
 def decode_one(task: Task) -> dict[str, Any]:
     """Decode a file and return its figures."""
-    if task.target != STANDARD and Path(task.target).is_file() and not task.force:
+    if task.target != STANDARD and Path(task.target).is_file() and not task.plan.force:
         raise OutputExistsError(Path(task.target))
     from collagecodec import api
 
     begun = time.perf_counter()
     decoded = api.decode_bands(load(task.source), **task.options)
+    facts = {"input": task.source, "output": task.target, "width": decoded.width, "height": decoded.height}
+    _check_size(decoded.width, decoded.height, task.plan.max_pixels)
+    if task.plan.dry_run:
+        return facts | {"dry_run": True}
     if task.target != STANDARD:
         Path(task.target).parent.mkdir(parents=True, exist_ok=True)
-    size = save_bands(
-        task.target,
-        _watched(decoded) if task.alone else decoded,
-        width=decoded.width,
-        height=decoded.height,
-        channels=decoded.channels,
-        metadata=decoded.metadata,
-        format=task.format,
-        force=task.force,
-    )
-    return {
-        "input": task.source,
-        "output": task.target,
-        "width": decoded.width,
-        "height": decoded.height,
+    bands = _watched(decoded) if task.alone else iter(decoded)
+    size, notes = save(task.target, decoded, bands, format=task.format, force=task.plan.force)
+    return facts | {
+        "notes": notes,
         "bytes": size,
         "seconds": round(time.perf_counter() - begun, 3),
         "damaged_tiles": decoded.damaged,
     }
+
+
+def _check_size(width: int, height: int, limit: int) -> None:
+    if width * height > limit:
+        raise LimitError(
+            f"the picture would have {width}x{height} pixels, {width * height / 1e9:.1f} gigapixels: decode a "
+            f"--region or a smaller --scale, or allow it with --max-pixels {width * height}"
+        )
 
 
 def _watched(decoded: Decoded) -> Iterator[NDArray[np.uint8]]:
@@ -138,9 +169,15 @@ def _watched(decoded: Decoded) -> Iterator[NDArray[np.uint8]]:
 
 
 def _line(figures: dict[str, Any]) -> str:
+    if "dry_run" in figures:
+        return (
+            f"{batch.shown(figures['input'], True)} -> {batch.shown(figures['output'], False)}: "
+            f"{figures['width']}x{figures['height']}, not written (--dry-run)"
+        )
     damaged = figures["damaged_tiles"]
     warning = f"; grey instead of damaged: tile {', '.join(map(str, damaged))}" if damaged else ""
-    return (
+    line = (
         f"{batch.shown(figures['input'], True)} -> {batch.shown(figures['output'], False)}: "
         f"{figures['width']}x{figures['height']}, {figures['seconds']:.2f} s{warning}"
     )
+    return "\n".join([line, *(f"  note: {note}" for note in figures["notes"])])

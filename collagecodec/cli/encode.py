@@ -11,6 +11,8 @@ import click
 
 from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
+from collagecodec.cli.values import Range
+from collagecodec.io.conversion import MODES, Conversion
 from collagecodec.io.files import STANDARD, OutputExistsError, write_bytes_atomic
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ class Task:
     measure: bool
     alone: bool
     alpha: bool = False
+    conversion: Conversion = field(default_factory=Conversion)
+    geo: bool = True
+    dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -56,12 +61,31 @@ class Task:
     help="Where such a codec keeps its fit, to resume after an interruption.  [default: OUTPUT.fit]",
 )  # fmt: skip
 @click.option("--alpha", is_flag=True, help="Take the last of 2 or 4 channels as alpha, whatever it looks like.")
-@click.option("-o", "--output", help="File or folder to write; '-' for standard output.")
+@click.option("--page", type=click.IntRange(1), help="Page, frame or image of a file of several; 1 is the first.")
+@click.option(
+    "--convert", type=click.Choice(MODES), help="Convert the picture first, such as CMYK or a palette to RGB."
+)
+@click.option(
+    "--to-8bit", is_flag=True, help="Scale samples of more than 8 bits, smallest to largest, to 8 bits."
+)
+@click.option(
+    "--range",
+    "value_range",
+    type=Range(),
+    help="Like --to-8bit, but from a range such as 0,4095.",
+)
+@click.option("--no-geo", is_flag=True, help="Read a GeoTIFF as a plain picture, without its place on Earth.")
+@click.option(
+    "-o", "--output",
+    help="File or folder to write, or a template such as 'out/{stem}-{number}.clg'; '-' for standard output.",
+)  # fmt: skip
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: as many as cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, with its PSNR.")
 @click.option("--quiet", is_flag=True, help="Say nothing unless something fails.")
+@click.option("-v", "--verbose", is_flag=True, help="Say also how a file was made: codec, quality, PSNR.")
 @click.pass_context
 def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> int:
     """Store pictures in .clg files.
@@ -75,21 +99,27 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     collage encode --max-bytes 50000 -o small.clg photo.tif
     collage encode -r --jobs 0 -o archive/ pictures/
     collage encode --codec dct --set step=20 --set cell=16 photo.png
+    collage encode --page 2 --convert RGB scan.tif
     collage encode - < photo.png > photo.clg
     """
     _check_targets(given)
     items = inputs.expand(files, given["recursive"], inputs.PICTURES)
-    targets = inputs.outputs(items, given["output"], ".clg")
+    targets = inputs.outputs(items, given["output"], inputs.Naming(".clg", strict=True))
     names = (*TARGETS, "effort", "model", "codec")
     options = {name: given[name] for name in names if given[name] is not None}
     if given["checkpoint"] and len(items) > 1:
         raise click.UsageError("--checkpoint keeps a single fit, and there are several files; leave it out")
     if settings := _settings(given):
         options["options"] = settings
+    conversion = Conversion(given["page"], given["convert"], given["to_8bit"], given["value_range"])
+    measure = given["as_json"] or given["verbose"]
     tasks = [
-        Task(item.path, target, given["force"], given["as_json"], len(items) == 1, given["alpha"], options)
+        Task(
+            item.path, target, given["force"], measure, len(items) == 1, given["alpha"], conversion,
+            not given["no_geo"], given["dry_run"], options,
+        )
         for item, target in zip(items, targets, strict=True)
-    ]
+    ]  # fmt: skip
     work = batch.Batch(
         encode_one, tasks, [batch.shown(item.path, True) for item in items], _line,
         as_json=given["as_json"], quiet=given["quiet"], stdout_taken=targets == [STANDARD],
@@ -122,11 +152,15 @@ def encode_one(task: Task) -> dict[str, Any]:
     if task.target != STANDARD:
         if Path(task.target).is_file() and not task.force:
             raise OutputExistsError(Path(task.target))
-        Path(task.target).parent.mkdir(parents=True, exist_ok=True)
+        if not task.dry_run:
+            Path(task.target).parent.mkdir(parents=True, exist_ok=True)
     from collagecodec import api
     from collagecodec.io import open_source
+    from collagecodec.io.conversion import ScaledSource
 
-    source = open_source(task.source, alpha=task.alpha or None)
+    source = open_source(task.source, alpha=task.alpha or None, conversion=task.conversion, geo=task.geo)
+    if task.dry_run:
+        return _facts(task, source) | {"dry_run": True}
     begun = time.perf_counter()
     # A batch of several files has a bar that counts files.
     bar = Progress(1000)
@@ -143,18 +177,40 @@ def encode_one(task: Task) -> dict[str, Any]:
     write_bytes_atomic(task.target, data, force=task.force)
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
-    figures = {
-        "input": task.source,
-        "output": task.target,
-        "width": source.width,
-        "height": source.height,
+    figures = _facts(task, source) | {
         "bytes": len(data),
         "bpp": round(8 * len(data) / (source.width * source.height), 4),
         "seconds": round(seconds, 3),
+        "source_bytes": _size(task.source),
+        "notes": _notes(task, source, len(data)),
     }
     if task.measure:
-        figures["psnr"] = _psnr(source, data)
+        described = api.info(data)
+        figures |= {"psnr": _psnr(source, data), "codec": described.codec, "step": described.step}
+        figures["range"] = list(source.value_range) if isinstance(source, ScaledSource) else None
     return figures
+
+
+def _facts(task: Task, source: Source) -> dict[str, Any]:
+    return {"input": task.source, "output": task.target, "width": source.width, "height": source.height}
+
+
+def _size(path: str) -> int | None:
+    return Path(path).stat().st_size if path != STANDARD and Path(path).is_file() else None
+
+
+def _notes(task: Task, source: Source, size: int) -> list[str]:
+    """Return what a user should know about a result and cannot see."""
+    notes = [converted] if (converted := getattr(source, "converted", "")) else []
+    before = _size(task.source)
+    if before is not None and size > before:
+        notes.append(
+            f"larger than {task.source} ({before} bytes), which compresses better as it is; "
+            "a lower --quality makes a smaller file"
+        )
+    if Path(task.source).suffix.lower() == ".clg":
+        notes.append(f"{task.source} was a lossy copy already, and lost once more")
+    return notes
 
 
 def _checkpoint(task: Task) -> Path | None:
@@ -183,7 +239,15 @@ def _psnr(source: Source, data: bytes) -> float | None:
 
 
 def _line(figures: dict[str, Any]) -> str:
-    return (
-        f"{batch.shown(figures['input'], True)} -> {batch.shown(figures['output'], False)}: "
-        f"{figures['bytes']} bytes, {figures['bpp']:.3f} bpp, {figures['seconds']:.2f} s"
-    )
+    named = f"{batch.shown(figures['input'], True)} -> {batch.shown(figures['output'], False)}: "
+    if "dry_run" in figures:
+        return f"{named}{figures['width']}x{figures['height']}, not written (--dry-run)"
+    line = f"{named}{figures['bytes']} bytes, {figures['bpp']:.3f} bpp, {figures['seconds']:.2f} s"
+    if "psnr" in figures:
+        line += f", codec {figures['codec']}"
+        line += f", step {figures['step']:g}" if figures["step"] is not None else ""
+        line += ", lossless" if figures["psnr"] is None else f", {figures['psnr']:.2f} dB"
+        line += (
+            f", {figures['range'][0]:g} to {figures['range'][1]:g} became 0 to 255" if figures["range"] else ""
+        )
+    return "\n".join([line, *(f"  note: {note}" for note in figures["notes"])])

@@ -14,7 +14,9 @@ import click
 from collagecodec._version import __version__
 from collagecodec.errors import CollageError
 
-COMMANDS = ("encode", "decode", "info", "models", "codecs", "ifs", "train")
+COMMANDS = (
+    "encode", "decode", "info", "thumbnail", "models", "codecs", "ifs", "train", "completion", "install-desktop",
+)  # fmt: skip
 INTERRUPTED = 130
 
 
@@ -29,8 +31,8 @@ class LazyGroup(click.Group):
         """Return the command, None if there is no command of this name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"collagecodec.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"collagecodec.cli.{name}"), name)
         return command
 
 
@@ -43,7 +45,7 @@ def group(context: click.Context, traceback: bool) -> None:
 
     \b
     collage encode photo.png            writes photo.clg
-    collage decode photo.clg            writes photo.png
+    collage decode photo.clg            writes photo.decoded.png
 
     Exit status: 0 success, 1 a file failed (the others were still processed), 2 wrong usage, 130 interrupted.
     """

@@ -1,4 +1,4 @@
-"""Types of options: scales, sizes, regions."""
+"""Types of options: scales, sizes, regions, ranges of samples, counts."""
 
 from __future__ import annotations
 
@@ -69,3 +69,39 @@ class Region(_Type):
                 ctx,
             )
         return tuple(map(int, numbers))
+
+
+class Range(_Type):
+    """'low,high': two numbers, the first one smaller, as a tuple."""
+
+    name = "low,high"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return (low, high)."""
+        if not isinstance(value, str):
+            return value
+        try:
+            low, high = map(float, value.split(","))
+        except ValueError:
+            low = high = 0.0
+        if not -float("inf") < low < high < float("inf"):
+            self.fail(f"{value!r} is not a range; give the smaller number first, as in 0,4095", param, ctx)
+        return low, high
+
+
+class Count(_Type):
+    """A positive integer that may be written like 3e9."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the integer."""
+        if not isinstance(value, str):
+            return value
+        try:
+            count = float(value)
+        except ValueError:
+            count = 0.0
+        if not 1 <= count < float("inf"):
+            self.fail(f"{value!r} is not a count; give a number such as 1000000 or 3e9", param, ctx)
+        return int(count)

@@ -107,15 +107,15 @@ def storable_mode(image: Image.Image) -> str:
     """
     if _frames(image) > 1:
         raise UnsupportedImageError(
-            f"the picture has {_frames(image)} frames, and a file holds a single picture; choose a frame "
-            "with image.seek(n) and image.copy(), or split the file"
+            f"the picture has {_frames(image)} frames or pages, and a file holds a single picture: choose one of "
+            "them with page=1 (--page 1)"
         )
-    if image.mode in ("I", "F") or any(_is_deep(text) for text in (image.mode, *_raw_modes(image))):
+    if is_deep(image):
         raise UnsupportedImageError(
-            f"a picture of mode {image.mode} with more than 8 bits a sample cannot be stored yet; "
-            "scale its samples to 0 .. 255 and convert it to L or RGB"
+            f"a picture of mode {image.mode} has more than 8 bits a sample: scale them to 8 bits with "
+            "to_8bit=True (--to-8bit), or from a range with value_range=(0, 4095) (--range 0,4095)"
         )
-    _check_tiff_bands(image)
+    check_tiff_bands(image)
     if image.mode == "P":
         transparent = "transparency" in image.info or (image.palette and image.palette.mode == "RGBA")
         return "RGBA" if transparent else "RGB"
@@ -125,7 +125,8 @@ def storable_mode(image: Image.Image) -> str:
     if image.mode not in _LOSSLESS:
         target = "RGBA" if image.mode.lower() == "rgba" else "LA" if image.mode == "La" else "RGB"
         raise UnsupportedImageError(
-            f'mode {image.mode} cannot be stored without loss; convert with image.convert("{target}")'
+            f'a picture of mode {image.mode} cannot be stored as it is: convert it with convert="{target}" '
+            f"(--convert {target})"
         )
     mode = _LOSSLESS[image.mode]
     if "transparency" in image.info and mode in ("L", "RGB"):
@@ -143,7 +144,7 @@ def _check_padding(image: Image.Image) -> None:
         )
 
 
-def _check_tiff_bands(image: Image.Image) -> None:
+def check_tiff_bands(image: Image.Image) -> None:
     """Raise UnsupportedImageError for a TIFF file with more bands than colours and alpha; Pillow drops them."""
     if image.format != "TIFF":
         return
@@ -155,6 +156,11 @@ def _check_tiff_bands(image: Image.Image) -> None:
             f"the TIFF file has {bands} bands and does not mark the last of them as alpha: drop what is not grey "
             "or RGB (gdal_translate -b 1 -b 2 -b 3), or mark a fourth band as alpha (-colorinterp_4 alpha)"
         )
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return whether an image, or the file that it was opened from, has more than 8 bits a sample."""
+    return image.mode in ("I", "F") or any(_is_deep(text) for text in (image.mode, *_raw_modes(image)))
 
 
 def _frames(image: Image.Image) -> int:

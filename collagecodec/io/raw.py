@@ -72,7 +72,8 @@ def open_raw(path: Path, alpha: bool | None = None) -> RawSource | None:
                 alpha = _pam_alpha(header, channels)
             if largest != 255:
                 raise UnsupportedImageError(
-                    f"samples of 0 .. {largest} cannot be stored yet; scale them to 0 .. 255"
+                    f"samples of 0 .. {largest} cannot be stored as they are: scale them to 8 bits with "
+                    "to_8bit=True (--to-8bit)"
                 )
             if not 1 <= channels <= 4:
                 raise UnsupportedImageError(f"{channels} channels cannot be stored; keep at most 4 of them")
@@ -143,8 +144,8 @@ def _open_npy(path: Path, file: BinaryIO, alpha: bool | None) -> RawSource:
         raise UnsupportedImageError(f"the NumPy file is damaged ({error}); write it again") from error
     if dtype != np.uint8 or transposed:
         raise UnsupportedImageError(
-            f"an array of {dtype}{' in Fortran order' if transposed else ''} cannot be stored; save it with "
-            "numpy.save(..., numpy.ascontiguousarray(a, numpy.uint8)) after scaling it to 0 .. 255"
+            f"an array of {dtype}{' in Fortran order' if transposed else ''} cannot be stored as it is: scale it "
+            "to 8 bits with to_8bit=True (--to-8bit)"
         )
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
         raise UnsupportedImageError(

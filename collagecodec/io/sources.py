@@ -1,43 +1,33 @@
-"""The protocol `Source`, and sources over arrays, Pillow images and files."""
+"""The protocol `Source`, and sources over arrays and Pillow images."""
 
 from __future__ import annotations
 
-import io
 import struct
-import sys
-import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collagecodec.errors import UnsupportedImageError
+from collagecodec.io.conversion import AS_IT_IS, Conversion, ScaledSource, converted, scaled, select_page
 from collagecodec.io.limits import check_size
 from collagecodec.io.picture import (
     MODES,
     channels_of,
     check_alpha,
+    check_tiff_bands,
+    is_deep,
     metadata_of,
     pillow_rows,
     rows_of,
     storable_mode,
 )
-from collagecodec.io.raw import open_raw
 
 if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
-
-LARGE = 50_000_000
-"""Files of more pixels are streamed by libvips instead of being loaded by Pillow."""
-
-_STREAMED = ("TIFF", "PNG", "JPEG", "WEBP")
-"""Pillow's names of the formats that libvips reads too."""
-
-_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 MAX_OVERLAP = 256
 """Rows by which a band may overlap the band before it."""
@@ -95,15 +85,23 @@ class ArraySource:
 
 
 class PillowSource:
-    """A Pillow image, loaded as a whole and converted band by band."""
+    """A Pillow image, loaded as a whole and converted band by band, at first as `conversion` says."""
 
-    def __init__(self, image: Image.Image, metadata: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        image: Image.Image,
+        metadata: Mapping[str, bytes] | None = None,
+        conversion: Conversion = AS_IT_IS,
+    ) -> None:
+        if conversion:
+            image, kept = _prepared(image, conversion)
+            metadata = {**kept, **(metadata or {})}
         self._mode = storable_mode(image)
         if image.format == "TIFF":
             # Pillow turns a TIFF file upright while it loads, and removes the orientation from the metadata. If
             # it maps the file, which it does when it knows the name, the result is wrong for L and RGBA.
             image.filename = ""  # type: ignore[attr-defined]
-            _loaded(image.load)
+            loaded(image.load)
         self.channels = MODES.index(self._mode) + 1
         self.width, self.height = image.size
         check_size(self.width, self.height)
@@ -112,10 +110,44 @@ class PillowSource:
 
     def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
         """See `Source.rows`."""
-        return _loaded(lambda: pillow_rows(self._image, self._mode, start, stop))
+        return loaded(lambda: pillow_rows(self._image, self._mode, start, stop))
 
 
-def _loaded(load: Callable[[], T]) -> T:
+def _prepared(image: Image.Image, conversion: Conversion) -> tuple[Image.Image, dict[str, bytes]]:
+    """Return the image that `conversion` asks for, detached from its file, and its metadata."""
+    from PIL import Image
+
+    select_page(image, conversion.page)
+    metadata = metadata_of(image)
+    check_tiff_bands(image)
+    if conversion.deep and is_deep(image):
+        samples = loaded(lambda: np.asarray(image))
+        source = ScaledSource(Samples(samples), conversion.value_range)
+        image = Image.fromarray(scaled(samples, source.value_range))
+    else:
+        image = loaded(image.copy)
+    if conversion.mode is not None:
+        image = converted(image, conversion.mode)
+        if "icc_profile" not in image.info:
+            metadata.pop("icc", None)
+    return image, metadata
+
+
+class Samples:
+    """An array of samples of any type as a source of rows."""
+
+    def __init__(self, samples: NDArray[Any]) -> None:
+        self._samples = samples.reshape(*samples.shape[:2], -1)
+        self.height, self.width, self.channels = self._samples.shape
+        self.metadata: Mapping[str, bytes] = {}
+        self.alpha = False
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """See `Source.rows`."""
+        return self._samples[start:stop]
+
+
+def loaded(load: Callable[[], T]) -> T:
     """Return what `load` returns; UnsupportedImageError if Pillow cannot decode the picture."""
     try:
         return load()
@@ -123,114 +155,3 @@ def _loaded(load: Callable[[], T]) -> T:
         raise UnsupportedImageError(
             f"the picture cannot be read ({error}): it is damaged or cut off; copy it again"
         ) from error
-
-
-def as_source(image: Any, metadata: Mapping[str, bytes] | None = None, *, alpha: bool | None = None) -> Source:
-    """Return a source over a numpy array or a Pillow image; a source is returned as it is.
-
-    `metadata` replaces that of an array or Pillow image kind by kind. `alpha` is for arrays, see `ArraySource`;
-    Pillow images say what their bands mean. Raises UnsupportedImageError, LimitError.
-    """
-    if isinstance(image, np.ndarray):
-        return ArraySource(image, metadata, alpha=alpha)
-    if hasattr(image, "getbands"):
-        return PillowSource(image, metadata)
-    if isinstance(image, Source):
-        return image
-    raise UnsupportedImageError(
-        f"a {type(image).__name__} is not a picture; give a numpy array, a Pillow image or a source of rows"
-    )
-
-
-def open_source(path: str | Path, *, large: int = LARGE, alpha: bool | None = None) -> Source:
-    """Open a picture file, or standard input for '-'.
-
-    Files of up to `large` pixels are read by Pillow, larger ones are streamed by libvips; rows of
-    PGM, PPM, PAM and `.npy` files are read when they are needed. Pillow's own guard against huge pictures
-    does not apply: the limits are those of the format. `alpha` is for `.npy` and PAM files, which need not say
-    what their channels mean; see `ArraySource`.
-
-    Raises UnsupportedImageError for files that are not pictures or cannot be stored, LimitError, OSError.
-    """
-    if str(path) == "-":
-        data = sys.stdin.buffer.read()
-        if not data:
-            raise UnsupportedImageError("standard input is empty: pipe a picture into it")
-        return _open(io.BytesIO(data), data, "standard input", large)
-    file = Path(path)
-    raw = open_raw(file, alpha)
-    if raw is not None:
-        return raw
-    with file.open("rb") as stream:
-        return _open(stream, file, str(path), large)
-
-
-def _open(stream: BinaryIO, data: Path | bytes, name: str, large: int) -> Source:
-    """Open the picture in `stream`, which may be closed afterwards; `data` is the same picture for libvips."""
-    try:
-        image = _open_with_pillow(stream, name)
-    except UnsupportedImageError:
-        _explain_bands(stream, data)
-        raise
-    if image is not None and (image.width * image.height <= large or image.format not in _STREAMED):
-        source = PillowSource(image)
-        _loaded(image.load)
-        return source
-    from collagecodec.io.vips import VipsSource
-
-    metadata = {}
-    if image is not None:
-        # Pillow knows frames, meanings of bands and metadata that libvips does not report.
-        storable_mode(image)
-        metadata = metadata_of(image)
-    return VipsSource(data, metadata)
-
-
-def _explain_bands(stream: BinaryIO, data: Path | bytes) -> None:
-    """Raise UnsupportedImageError with libvips' reason if it refuses a TIFF file that Pillow cannot identify.
-
-    Pillow does not know TIFF files of grey with several extra bands, which GDAL writes for any bands.
-    """
-    stream.seek(0)
-    if stream.read(4) in _TIFF_SIGNATURES:
-        from collagecodec.io.vips import VipsSource
-
-        VipsSource(data)
-
-
-def _open_with_pillow(stream: BinaryIO, name: str) -> Image.Image | None:
-    """Open a picture without decoding it; None if Pillow refuses it as too large."""
-    from PIL import Image, UnidentifiedImageError
-
-    bomb = (Image.DecompressionBombWarning, Image.DecompressionBombError)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            try:
-                return Image.open(stream)
-            except bomb:
-                return _open_huge(stream)
-    except bomb:
-        return None
-    except UnidentifiedImageError as error:
-        raise UnsupportedImageError(
-            f"{name} is not a picture of a known format; convert it to PNG or TIFF first"
-        ) from error
-    except (SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise UnsupportedImageError(f"{name} is a damaged picture ({error}); copy it again") from error
-
-
-def _open_huge(stream: BinaryIO) -> Image.Image | None:
-    """Open a picture with the plugin for its format, without the size check of `Image.open`."""
-    from PIL import Image
-
-    Image.init()
-    stream.seek(0)
-    prefix = stream.read(16)
-    for kind in _STREAMED:
-        factory, accept = Image.OPEN[kind]
-        if accept is not None and accept(prefix) is True:
-            stream.seek(0)
-            return factory(stream, "")
-    return None

@@ -21,6 +21,11 @@ from collagecodec.io.png import png_chunks
 _INTERPRETATIONS = {"b-w": (1, 2), "srgb": (3, 4), "rgb": (3, 4)}
 _FIELDS = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}
 
+_TYPES = {
+    "uchar": np.uint8, "char": np.int8, "ushort": np.uint16, "short": np.int16,
+    "uint": np.uint32, "int": np.int32, "float": np.float32, "double": np.float64,
+}  # fmt: skip
+
 _MAX_OVERLAP = 256
 
 # A picture is read once, from top to bottom: a cache of operations would only hold memory.
@@ -30,37 +35,52 @@ pyvips.cache_set_max(0)
 class VipsSource:
     """A picture file, given by its path or its bytes, that is streamed.
 
-    `metadata` replaces that of libvips kind by kind. Raises UnsupportedImageError, LimitError.
+    `metadata` replaces that of libvips kind by kind. `page` counts from 1. Samples have 8 bits and the bands are
+    grey or RGB, with or without alpha, unless `any_depth`; then `dtype` says what they are.
+    Raises UnsupportedImageError, LimitError.
     """
 
-    def __init__(self, data: Path | bytes, metadata: Mapping[str, bytes] | None = None) -> None:
-        self._data = data
+    def __init__(
+        self,
+        data: Path | bytes,
+        metadata: Mapping[str, bytes] | None = None,
+        *,
+        page: int | None = None,
+        any_depth: bool = False,
+    ) -> None:
+        self._data, self._page = data, page
         image = self._open()
         self.width, self.height, self.channels = image.width, image.height, image.bands
         check_size(self.width, self.height)
-        _check_kind(image)
+        self.dtype = np.dtype(_TYPES.get(image.format, np.uint8))
+        if not any_depth or image.format not in _TYPES:
+            _check_kind(image)
+        self.alpha = bool(image.hasalpha())
         self.metadata: Mapping[str, bytes] = {**_metadata_of(image), **(metadata or {})}
         self._restart(image)
 
     def _open(self) -> Any:
         try:
+            options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
+            if self._page is not None:
+                options["page"] = self._page - 1
             if isinstance(self._data, bytes):
-                return pyvips.Image.new_from_buffer(self._data, "", access="sequential", fail_on="error")
-            return pyvips.Image.new_from_file(str(self._data), access="sequential", fail_on="error")
+                return pyvips.Image.new_from_buffer(self._data, "", **options)
+            return pyvips.Image.new_from_file(str(self._data), **options)
         except pyvips.Error as error:
             raise _unreadable(error) from error
 
     def _restart(self, image: Any) -> None:
         self._region = pyvips.Region.new(image)
         self._position = 0
-        self._tail = np.empty((0, self.width, self.channels), np.uint8)
+        self._tail = np.empty((0, self.width, self.channels), self.dtype)
 
-    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
         """See `collagecodec.io.sources.Source.rows`."""
         if start < self._position - len(self._tail):
             self._restart(self._open())
         overlap = max(0, self._position - start)
-        band = np.empty((stop - start, self.width, self.channels), np.uint8)
+        band = np.empty((stop - start, self.width, self.channels), self.dtype)
         # The stream cannot go back to rows that were read before.
         known = self._tail[len(self._tail) - overlap :][: stop - start]
         band[: len(known)] = known
@@ -71,18 +91,19 @@ class VipsSource:
         band.flags.writeable = False
         return band
 
-    def _fetch(self, start: int, stop: int) -> NDArray[np.uint8]:
+    def _fetch(self, start: int, stop: int) -> NDArray[Any]:
         try:
             raw = self._region.fetch(0, start, self.width, stop - start)
         except pyvips.Error as error:
             raise _unreadable(error) from error
-        return np.frombuffer(raw, np.uint8).reshape(stop - start, self.width, self.channels)
+        return np.frombuffer(raw, self.dtype).reshape(stop - start, self.width, self.channels)
 
 
 def _check_kind(image: Any) -> None:
     if image.format != "uchar" or image.interpretation in ("rgb16", "grey16"):
         raise UnsupportedImageError(
-            f"samples of type {image.format} cannot be stored yet; scale them to 0 .. 255 and convert to 8 bits"
+            f"samples of type {image.format} cannot be stored as they are: scale them to 8 bits with "
+            "to_8bit=True (--to-8bit)"
         )
     if image.bands not in _INTERPRETATIONS.get(image.interpretation, ()):
         raise UnsupportedImageError(

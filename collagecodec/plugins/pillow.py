@@ -2,11 +2,13 @@
 
 Importing `collagecodec` registers it. Opening reads the header and the metadata; the pixels are decoded when they
 are needed, at a reduced scale after `draft` or `thumbnail`. `info` holds 'icc_profile', 'exif' and 'xmp'. `save`
-takes the arguments of `collagecodec.encode` and the settings of the codec as keywords.
+takes the arguments of `collagecodec.encode` and the settings of the codec as keywords; others are warned about.
 """
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import fields
 from typing import IO, Any
 
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -19,7 +21,7 @@ from collagecodec.io.pillow_metadata import info_of
 
 FORMAT = "CLG"
 SUFFIX = ".clg"
-MIME = "image/x-collage"
+MIME = "image/vnd.collage"
 
 _DRAFT_SCALES = (16, 8, 4, 2)
 _ARGUMENTS = ("quality", "bpp", "psnr", "max_bytes", "effort", "model", "codec")
@@ -93,12 +95,29 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     others = set(given) - {*_ARGUMENTS, *_METADATA.values(), *_IGNORED, "options"}
     if twice := sorted(others & settings.keys()):
         raise ValueError(f"{', '.join(twice)}: given both as a keyword and in options; leave one out")
-    # What remains are settings of the codec, which refuses those that it does not have.
-    settings |= {name: given[name] for name in others}
+    settings |= _settings_among(others, given)
     source = PillowSource(image)
     # Not passed to `encode`, which adds to the metadata of an image and cannot remove any.
     source.metadata = _metadata(image, given)
     stream.write(api.encode(source, **arguments, options=settings))
+
+
+def _settings_among(names: set[str], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the keywords that are settings of the codec; warn about those that are not."""
+    from collagecodec.codecs.registry import codec_class
+
+    known = {field.name for field in fields(codec_class(given.get("codec") or "collage"))}
+    if unknown := sorted(names - known):
+        warnings.warn(
+            f"save ignores {', '.join(unknown)}, which .clg files have no use for; the codec knows "
+            f"{', '.join(sorted(known))}",
+            stacklevel=4,
+        )
+    return {name: given[name] for name in names & known}
+
+
+def _refuse_several(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
+    raise ValueError("a .clg file holds a single picture: save the frames one by one, without save_all")
 
 
 def _metadata(image: Image.Image, given: dict[str, Any]) -> dict[str, bytes]:
@@ -121,6 +140,7 @@ def register() -> None:
     """Make Pillow read and write `.clg` files; doing it again changes nothing."""
     Image.register_open(FORMAT, CollageImageFile, _accept)
     Image.register_save(FORMAT, _save)
+    Image.register_save_all(FORMAT, _refuse_several)
     Image.register_extension(FORMAT, SUFFIX)
     Image.register_mime(FORMAT, MIME)
 

@@ -39,8 +39,8 @@ def names(folder: str = ".") -> list[str]:
 def test_there_and_back_under_default_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*ENCODE, "photo.png"]) == 0
     assert names() == ["photo.clg", "photo.png"]
-    assert run(["decode", "-f", "photo.clg"]) == 0
-    np.testing.assert_array_equal(pixels("photo.png"), collagecodec.read("photo.clg"))
+    assert run(["decode", "photo.clg"]) == 0
+    np.testing.assert_array_equal(pixels("photo.decoded.png"), collagecodec.read("photo.clg"))
     said = capsys.readouterr()
     assert said.out == ""
     assert "photo.png -> photo.clg: " in said.err
@@ -49,8 +49,10 @@ def test_there_and_back_under_default_names(capsys: pytest.CaptureFixture[str]) 
 def test_nothing_is_replaced_without_force(capsys: pytest.CaptureFixture[str]) -> None:
     before = Path("photo.png").read_bytes()
     assert run([*ENCODE, "photo.png"]) == 0
+    assert run(["decode", "photo.clg"]) == 0
     assert run(["decode", "photo.clg"]) == 1
-    assert "photo.clg: photo.png exists already" in capsys.readouterr().err
+    assert "photo.clg: photo.decoded.png exists already" in capsys.readouterr().err
+    assert run(["decode", "-f", "photo.clg"]) == 0
     assert Path("photo.png").read_bytes() == before
 
 
@@ -95,6 +97,13 @@ def test_scales_sizes_and_regions(options: list[str], size: tuple[int, int]) -> 
         ["decode", "--scale", "2", "--size", "4x4", "photo.clg"],
         ["decode", "--format", "xyz", "photo.clg"],
         ["decode", "-o", "out.xyz", "photo.clg"],
+        ["decode", "-o", "{nothing}.png", "photo.clg"],
+        ["decode", "--max-pixels", "none", "photo.clg"],
+        ["encode", "-o", "photo.jpg", "photo.png"],
+        ["encode", "-f", "-o", "photo.png", "photo.png"],
+        ["encode", "-o", "both.clg", "photo.png", "other.png"],
+        ["encode", "--range", "5,5", "photo.png"],
+        ["encode", "--convert", "XYZ", "photo.png"],
         ["encode", "--quality", "101", "photo.png"],
         ["encode", "--quality", "50", "--bpp", "1", "photo.png"],
         ["encode", "--max-bytes", "0", "photo.png"],
@@ -167,6 +176,8 @@ def test_two_inputs_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) 
     Image.fromarray(scene(5, 5)).save("photo.bmp")
     assert run([*ENCODE, "photo.png", "photo.bmp"]) == 2
     assert "both be written to photo.clg" in capsys.readouterr().err
+    assert run([*ENCODE, "-o", "{stem}-{suffix}-{number}.clg", "photo.png", "photo.bmp"]) == 0
+    assert names() == ["photo-bmp-2.clg", "photo-png-1.clg", "photo.bmp", "photo.png"]
 
 
 def test_json_has_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,7 +244,7 @@ def test_empty_standard_input_is_an_error() -> None:
 def test_decoding_imports_only_what_it_needs() -> None:
     assert run([*ENCODE, "photo.png"]) == 0
     program = (
-        "import sys; from collagecodec.cli.main import run; run(['decode', '-f', 'photo.clg']);"
+        "import sys; from collagecodec.cli.main import run; run(['decode', 'photo.clg']);"
         "print([m for m in ('torch', 'scipy', 'pyvips', 'lightning_fabric') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -61,12 +61,25 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(language, text, reason)
 
 
+def write_raster(path: Path, pixels: np.ndarray) -> None:
+    """A GeoTIFF with a corner without data."""
+    import rasterio
+
+    pixels = np.maximum(pixels, 1)
+    pixels[:30, :50] = 0
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(0.5, 0, 4e5, 0, -0.5, 5.8e6), "nodata": 0}
+    shape = {"height": pixels.shape[0], "width": pixels.shape[1], "count": pixels.shape[2]}
+    with rasterio.open(path, "w", driver="GTiff", dtype="uint8", **shape, **place) as file:
+        file.write(pixels.transpose(2, 0, 1))
+
+
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the pictures that the pages name, and the working directory."""
     astronaut = skimage.data.astronaut()
     Image.fromarray(astronaut[:96, 180:276]).save(tmp_path / "photo.png")
     Image.fromarray(astronaut[200:328, 100:260]).save(tmp_path / "scene.tif")
+    write_raster(tmp_path / "ortho.tif", astronaut[100:228, 100:260])
     drawing = np.zeros((64, 64), np.uint8)
     drawing[16:48, 16:48] = 255
     Image.fromarray(drawing).save(tmp_path / "drawing.png")

@@ -37,7 +37,7 @@ def test_save_and_open(tmp_path: Path, channels: int) -> None:
     with Image.open(path) as opened:
         assert isinstance(opened, CollageImageFile)
         assert (opened.format, opened.mode, opened.size) == ("CLG", image.mode, (100, 29))
-        assert opened.get_format_mimetype() == "image/x-collage"
+        assert opened.get_format_mimetype() == "image/vnd.collage"
         np.testing.assert_array_equal(np.asarray(opened), collagecodec.read(path))
 
 
@@ -63,8 +63,8 @@ def test_settings_of_the_codec_reach_it() -> None:
     assert saved(codec="dct", options={"step": 30}, cell=16) == expected
     with pytest.raises(ValueError, match="step: given both as a keyword and in options"):
         saved(codec="dct", options={"step": 30}, step=30)
-    with pytest.raises(ValueError, match="unheard_of"):
-        saved(codec="dct", unheard_of=1)
+    with pytest.warns(UserWarning, match="ignores unheard_of, .* cell, .* step"):
+        assert saved(codec="dct", step=30, cell=16, unheard_of=1) == expected
     with pytest.raises(ValueError, match="unheard_of"):
         encoded(image, options={"unheard_of": 1})
 
@@ -160,3 +160,8 @@ def test_many_threads_get_the_same_pixels() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(load, range(12)))) == 1
+
+
+def test_several_frames_are_refused() -> None:
+    with pytest.raises(ValueError, match="holds a single picture"):
+        encoded(to_pillow(scene(20, 20)), save_all=True, append_images=[to_pillow(scene(20, 20))])
