@@ -76,8 +76,8 @@ def test_arrays_and_images_are_sources(array: NDArray[np.uint8], tmp_path: Path)
 def test_as_source_leaves_sources_alone() -> None:
     source = ArraySource(picture(3))
     assert as_source(source) is source
-    with pytest.raises(UnsupportedImageError, match="str is not a picture"):
-        as_source("a.png")
+    with pytest.raises(UnsupportedImageError, match="list is not a picture"):
+        as_source([1, 2])
 
 
 @pytest.mark.parametrize("suffix", ["pgm", "ppm", "pnm"])
