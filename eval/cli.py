@@ -14,6 +14,7 @@ from eval.commands.ifs_figure import ifs_figure
 from eval.commands.ifs_gan import ifs_gan
 from eval.commands.ifs_shapes import ifs_shapes
 from eval.commands.ifs_speed import ifs_speed
+from eval.commands.ladder import ladder
 from eval.commands.rd import rd
 from eval.commands.readme import readme
 from eval.commands.report import report
@@ -40,6 +41,7 @@ for command in (
     ifs_gan,
     ifs_shapes,
     ifs_speed,
+    ladder,
     rd,
     readme,
     report,

@@ -13,8 +13,8 @@ from eval.commands.options import chosen_sweeps, data_options, one_line_errors, 
 from eval.harness import aggregate, facts
 from eval.harness.datasets import Dataset
 from eval.harness.journal import Journal
-from eval.harness.measure import Row, Task, blank, failed, measure
-from eval.harness.store import is_measured, open_rows, write_json
+from eval.harness.measure import Row, Task, failed, measure
+from eval.harness.store import around, missing, open_rows, read_json, write_json
 from eval.sweep import Sweep
 
 
@@ -23,7 +23,15 @@ from eval.sweep import Sweep
 @out_option
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Number of threads of each process.")
-@click.option("--psnr-only", is_flag=True, help="Skip SSIM and MS-SSIM, which take most of the time.")
+@click.option("--psnr-only", is_flag=True, help="Skip all metrics but PSNR; they take most of the time.")
+@click.option(
+    "--within",
+    type=(click.FloatRange(0), click.FloatRange(0)),
+    metavar="LOW HIGH",
+    help="Compute all metrics between these bits per pixel and at the next value on either side, elsewhere only "
+    "PSNR: '0.1 1' is what Bjontegaard rates need.",
+)
+@click.option("--every", type=click.IntRange(1), default=1, help="Measure every N-th value of each sweep.")
 @click.option("--again", is_flag=True, help="Repeat finished measurements.")
 def rd(
     data: str,
@@ -34,6 +42,8 @@ def rd(
     jobs: int,
     threads: int,
     psnr_only: bool,
+    within: tuple[float, float] | None,
+    every: int,
     again: bool,
 ) -> None:
     """Measure rate and distortion.
@@ -46,9 +56,14 @@ def rd(
         chosen, left_out = chosen_sweeps(specs)
         dataset = pictures(data, data_root, limit)
         with open_rows(out / "rows.csv") as journal:
-            write_json(out / "run.json", _run(dataset, chosen, left_out, jobs, threads))
-            tasks = _tasks(journal, dataset, chosen, structural=not psnr_only, again=again)
+            write_json(out / "run.json", _run(dataset, chosen, left_out, jobs, threads, _series(out, dataset)))
+            tasks = _tasks(dataset, chosen, every, structural=not (psnr_only or within))
+            tasks = tasks if again else missing(journal, tasks)
             failures = _measure(journal, tasks, jobs, threads)
+            if within and not psnr_only:
+                inside = missing(journal, around(journal, _tasks(dataset, chosen, every), within))
+                failures += _measure(journal, inside, jobs, threads)
+                tasks += inside
             write_json(out / "summary.json", _summary(journal.rows))
     click.echo(
         f"{len(tasks)} measured, {failures} of them failed, {len(journal.rows)} rows in {out / 'rows.csv'}"
@@ -56,16 +71,15 @@ def rd(
 
 
 def _tasks(
-    journal: Journal[Row], dataset: Dataset, chosen: list[tuple[str, Sweep]], *, structural: bool, again: bool
+    dataset: Dataset, chosen: list[tuple[str, Sweep]], every: int, *, structural: bool = True
 ) -> list[Task]:
     """Return the measurements to make, picture by picture, so that an interrupted run has complete pictures."""
-    tasks = [
+    return [
         Task(spec, sweep.label, value, picture, structural)
         for picture in dataset.pictures
         for spec, sweep in chosen
-        for value in sweep.values
+        for value in sweep.values[::every]
     ]
-    return tasks if again else [task for task in tasks if not is_measured(journal, blank(task))]
 
 
 def _measure(journal: Journal[Row], tasks: list[Task], jobs: int, threads: int) -> int:
@@ -86,8 +100,19 @@ def _summary(rows: list[Row]) -> dict[str, Any]:
         return aggregate.summary(rows, tick=lambda: bar.update(1))
 
 
+def _series(out: Path, dataset: Dataset) -> dict[str, Any]:
+    """Return what earlier runs on the same pictures recorded about their sweeps."""
+    earlier = read_json(out / "run.json", missing_ok=True)
+    return dict(earlier["series"]) if earlier.get("data") == dataset.name else {}
+
+
 def _run(
-    dataset: Dataset, chosen: list[tuple[str, Sweep]], left_out: dict[str, str], jobs: int, threads: int
+    dataset: Dataset,
+    chosen: list[tuple[str, Sweep]],
+    left_out: dict[str, str],
+    jobs: int,
+    threads: int,
+    earlier: dict[str, Any],
 ) -> dict[str, Any]:
     return {
         "data": dataset.name,
@@ -102,7 +127,8 @@ def _run(
             for picture in dataset.pictures
         ],
         "notices": list(dataset.notices),
-        "series": {
+        "series": earlier
+        | {
             sweep.label: {
                 "settings": {**sweep.codec(sweep.values[0]).config, sweep.parameter: list(sweep.values)},
                 "backend": facts.backend_of(sweep.codec(sweep.values[0])),

@@ -21,8 +21,14 @@ METRICS: Mapping[str, Callable[[Row], float]] = {
     "psnr_y": lambda row: row.psnr_y,
     "ms_ssim_db": lambda row: decibels(row.ms_ssim) if row.ms_ssim == row.ms_ssim else math.nan,
     "ssim": lambda row: row.ssim,
+    "ssimulacra2": lambda row: row.ssimulacra2,
+    "colour": lambda row: row.colour,
+    "worst_colour": lambda row: row.worst_colour,
 }
 """The metrics that a curve can show over the rate."""
+LOWER_IS_BETTER = frozenset(("colour", "worst_colour"))
+COMPARED = ("psnr", "ms_ssim_db", "ssimulacra2", "ssim", "colour", "worst_colour")
+"""The metrics of the Bjontegaard tables."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,9 @@ class MeanPoint:
     ssim: float
     ms_ssim: float
     ms_ssim_db: float
+    ssimulacra2: float
+    colour: float
+    worst_colour: float
 
 
 @dataclass(frozen=True)
@@ -93,17 +102,26 @@ def mean_curve(pictures: Mapping[str, list[Row]]) -> list[MeanPoint]:
 def compare(
     measured: Curves, anchor: str, test: str, metric: str, window: tuple[float, float] = bd.WINDOW
 ) -> Comparison:
-    """Compare the sweep `test` with the sweep `anchor` on the pictures that both have."""
-    value = METRICS[metric]
+    """Compare the sweep `test` with the sweep `anchor` on the pictures that both have.
+
+    The difference of a metric of which less is better is negative where `test` is better, as its rate is.
+    """
+    value, sign = oriented(metric)
     both = sorted(set(measured[anchor]) & set(measured[test]))
     differences = [
-        bd.difference(*(_curve(measured[label][image], value, window) for label in (anchor, test)))
+        bd.difference(*(_curve(measured[label][image], value, sign, window) for label in (anchor, test)))
         for image in both
     ]
     return _comparison(
         [difference for difference in differences if difference],
         _of_means(measured, anchor, test, metric, window),
+        sign,
     )
+
+
+def oriented(metric: str) -> tuple[Callable[[Row], float], int]:
+    """Return the function of a metric, and the sign that makes more of it better."""
+    return METRICS[metric], -1 if metric in LOWER_IS_BETTER else 1
 
 
 def matrix(
@@ -123,7 +141,7 @@ def matrix(
 
 
 def summary(rows: Iterable[Row], tick: Callable[[], object] = lambda: None) -> dict[str, Any]:
-    """Return mean curves, PSNR and MS-SSIM comparisons and failures as JSON-able values."""
+    """Return mean curves, comparisons and failures as JSON-able values; metrics without rows are left out."""
     rows = list(rows)
     measured = curves(rows)
     return {
@@ -137,7 +155,8 @@ def summary(rows: Iterable[Row], tick: Callable[[], object] = lambda: None) -> d
                 anchor: {test: asdict(comparison) for test, comparison in row.items()}
                 for anchor, row in matrix(measured, metric, tick=tick).items()
             }
-            for metric in ("psnr", "ms_ssim_db")
+            for metric in COMPARED
+            if any(math.isfinite(METRICS[metric](row)) for row in rows)
         },
         "failed": [
             {"image": row.image, "label": row.label, "settings": row.settings, "error": row.error}
@@ -147,36 +166,42 @@ def summary(rows: Iterable[Row], tick: Callable[[], object] = lambda: None) -> d
     }
 
 
-def _curve(points: list[Row], value: Callable[[Row], float], window: tuple[float, float]) -> bd.Curve:
-    return bd.curve([row.bpp for row in points], [value(row) for row in points], window)
+def _curve(points: list[Row], value: Callable[[Row], float], sign: int, window: tuple[float, float]) -> bd.Curve:
+    return bd.curve([row.bpp for row in points], [sign * value(row) for row in points], window)
 
 
 def _of_means(
     measured: Curves, anchor: str, test: str, metric: str, window: tuple[float, float]
 ) -> bd.Difference | None:
+    sign = oriented(metric)[1]
     means = [mean_curve(measured[label]) for label in (anchor, test)]
     return bd.difference(
         *(
-            bd.curve([point.bpp for point in points], [getattr(point, metric) for point in points], window)
+            bd.curve([point.bpp for point in points], [sign * getattr(point, metric) for point in points], window)
             for points in means
         )
     )
 
 
-def _comparison(pictures: list[bd.Difference], means: bd.Difference | None) -> Comparison:
+def _comparison(pictures: list[bd.Difference], means: bd.Difference | None, sign: int) -> Comparison:
     return Comparison(
         images=len(pictures),
         rate=fmean(each.rate for each in pictures) if pictures else None,
-        metric=fmean(each.metric for each in pictures) if pictures else None,
+        metric=sign * fmean(each.metric for each in pictures) if pictures else None,
         mean_curve_rate=means.rate if means else None,
-        mean_curve_metric=means.metric if means else None,
-        metric_range=_span([each.metric_range for each in pictures]) if pictures else None,
+        mean_curve_metric=sign * means.metric if means else None,
+        metric_range=_span([_signed(each.metric_range, sign) for each in pictures]) if pictures else None,
         rate_range=_span([each.rate_range for each in pictures]) if pictures else None,
     )
 
 
 def _span(ranges: list[tuple[float, float]]) -> tuple[float, float]:
     return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def _signed(ends: tuple[float, float], sign: int) -> tuple[float, float]:
+    low, high = sorted(sign * end for end in ends)
+    return low, high
 
 
 def _mean(rows: list[Row]) -> MeanPoint:
@@ -190,6 +215,9 @@ def _mean(rows: list[Row]) -> MeanPoint:
         ssim=fmean(row.ssim for row in rows),
         ms_ssim=fmean(row.ms_ssim for row in rows),
         ms_ssim_db=fmean(METRICS["ms_ssim_db"](row) for row in rows),
+        ssimulacra2=fmean(row.ssimulacra2 for row in rows),
+        colour=fmean(row.colour for row in rows),
+        worst_colour=fmean(row.worst_colour for row in rows),
     )
 
 

@@ -12,7 +12,7 @@ from collagecodec._version import __version__
 from collagecodec.cli.workers import cores
 from collagecodec.codecs.base import ArrayCodec
 
-_LIBRARIES = ("numpy", "pillow", "constriction", "scikit-image", "torch", "torchmetrics", "bjontegaard")
+_LIBRARIES = ("numpy", "pillow", "constriction", "scikit-image", "opencv-python-headless", "torch", "bjontegaard")
 
 
 def backend_of(codec: ArrayCodec) -> str:

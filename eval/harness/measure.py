@@ -12,12 +12,16 @@ from eval.harness import catalogue
 from eval.harness.datasets import Picture
 from eval.harness.facts import backend_of
 from eval.harness.metrics import bits_per_pixel, compare
+from eval.harness.ssimulacra2 import SMALLEST
 from eval.sweep import ParameterValue
 
 
 @dataclass(frozen=True)
 class Task:
-    """A measurement to make: `picture` coded by the sweep `label` of `spec` with its parameter at `value`."""
+    """A measurement to make: `picture` coded by the sweep `label` of `spec` with its parameter at `value`.
+
+    `structural=False` computes no metric but PSNR.
+    """
 
     spec: str
     label: str
@@ -58,6 +62,9 @@ class Row:
     ms_ssim: float = math.nan
     encode_s: float = math.nan
     decode_s: float = math.nan
+    ssimulacra2: float = math.nan
+    colour: float = math.nan
+    worst_colour: float = math.nan
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -85,6 +92,14 @@ def blank(task: Task) -> Row:
         settings=json.dumps(settings, sort_keys=True),
         backend=backend_of(codec),
     )
+
+
+def is_covered(row: Row | None, task: Task) -> bool:
+    """Return whether `row` holds what `task` would measure: the same pixels and library, and its metrics."""
+    if row is None or not row.ok or row.key != blank(task).key:
+        return False
+    small = min(row.width, row.height) < SMALLEST
+    return not task.structural or small or math.isfinite(row.ssimulacra2)
 
 
 def failed(task: Task, reason: str) -> Row:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from eval.harness import journal
 from eval.harness.journal import Journal, dataclass_csv
-from eval.harness.measure import Row
+from eval.harness.measure import Row, Task, blank, is_covered
+
+T = TypeVar("T")
 
 ROWS = dataclass_csv(Row, digits=7)
 """The format of rows.csv."""
@@ -21,10 +25,30 @@ def open_rows(path: Path) -> Journal[Row]:
     return Journal(path, ROWS, _place)
 
 
-def is_measured(rows: Journal[Row], row: Row) -> bool:
-    """Return whether this measurement, of the same pixels with the same library, exists and succeeded."""
-    known = rows.get(_place(row))
-    return known is not None and known.ok and known.key == row.key
+def missing(rows: Journal[Row], tasks: Iterable[Task]) -> list[Task]:
+    """Return the tasks whose measurement, of the same pixels with the same library, is not among `rows`."""
+    return [task for task in tasks if not is_covered(rows.get(_place(blank(task))), task)]
+
+
+def around(rows: Journal[Row], tasks: Iterable[Task], window: tuple[float, float]) -> list[Task]:
+    """Return the tasks whose rates, known from `rows`, curves over a window of bits per pixel need.
+
+    These are the rates of each picture and sweep inside the window, and the next one on either side.
+    """
+    curves: dict[tuple[str, str], list[tuple[float, Task]]] = defaultdict(list)
+    for task in tasks:
+        row = rows.get(_place(blank(task)))
+        if row is not None and row.ok:
+            curves[task.picture.name, task.label].append((row.bpp, task))
+    return [task for points in curves.values() for _, task in spanning(points, window)]
+
+
+def spanning(points: Sequence[tuple[float, T]], window: tuple[float, float]) -> list[tuple[float, T]]:
+    """Return the points, pairs of a rate and anything, inside a window of rates and the next on either side."""
+    ordered = sorted(points, key=lambda point: point[0])
+    rates = [rate for rate, _ in ordered]
+    first = max(bisect_right(rates, window[0]) - 1, 0)
+    return ordered[first : bisect_left(rates, window[1]) + 1]
 
 
 def _place(row: Row) -> tuple[str, ...]:

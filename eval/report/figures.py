@@ -18,6 +18,9 @@ AXES = {
     "psnr_y": "PSNR, luma (dB)",
     "ms_ssim_db": "MS-SSIM (dB)",
     "ssim": "SSIM",
+    "ssimulacra2": "SSIMULACRA2",
+    "colour": "colour error, CIEDE2000 of 16x16 means",
+    "worst_colour": "colour error of the worst 5 % of cells",
 }
 # The colours of Okabe & Ito, which colour-blind readers can distinguish. Every eight curves the dashes change.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c6bb1")

@@ -53,7 +53,8 @@ def build(
 
 
 def _row(row: Row) -> dict[str, Any]:
-    numbers = ("value", "bpp", "psnr", "psnr_y", "ssim", "encode_s", "decode_s")
+    numbers = ("value", "bpp", "psnr", "psnr_y", "ssim", "ssimulacra2", "colour", "worst_colour", "encode_s",
+               "decode_s")  # fmt: skip
     return {
         "image": row.image,
         "label": row.label,

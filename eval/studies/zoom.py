@@ -16,7 +16,8 @@ from PIL import Image
 
 from collagecodec.codecs.base import Codec
 from collagecodec.sampling.request import Image8
-from eval.harness.metrics import LUMA, bits_per_pixel, compare, decibels, ms_ssim
+from eval.harness.metrics import LUMA, bits_per_pixel, compare, decibels
+from eval.harness.structure import similarities
 
 Floats = NDArray[np.float32]
 RANGE, WINDOW = 8, 6
@@ -70,7 +71,7 @@ def measure(name: str, image: Image8, factor: int, setting: str, codec: Codec) -
                 method=method,
                 bpp=round(bits_per_pixel(data, reduced), 5),
                 psnr=round(compare(image, picture, structural=False).psnr, 4),
-                ms_ssim=round(decibels(ms_ssim(image, picture)), 4),
+                ms_ssim=round(decibels(similarities(image, picture)[1]), 4),
                 slope=round(spectral_slope(picture), 4),
                 slope_original=round(expected, 4),
             )

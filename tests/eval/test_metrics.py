@@ -1,5 +1,4 @@
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from scipy.signal import convolve2d
 from skimage.metrics import peak_signal_noise_ratio
 
 from eval.harness import metrics
+from eval.harness.structure import similarities
 
 ORIGINAL = scene(1, 256, 240)
 NOISY = (ORIGINAL + np.random.default_rng(0).normal(0, 12, ORIGINAL.shape)).clip(0, 255).astype(np.uint8)
@@ -60,22 +60,19 @@ def test_luma_psnr_by_hand() -> None:
     )
 
 
-def test_ssim_against_the_written_out_formula() -> None:
-    planes = [
-        _contrast_and_similarity(*(image[:, :, c].astype(float) for image in (ORIGINAL, NOISY)))[1]
-        for c in range(3)
-    ]
-    assert metrics.ssim(ORIGINAL, NOISY) == pytest.approx(np.mean(planes), abs=1e-5)
-
-
-def test_ms_ssim_against_the_written_out_formula() -> None:
-    planes = [_ms_ssim(ORIGINAL[:, :, c].astype(float), NOISY[:, :, c].astype(float)) for c in range(3)]
-    assert metrics.ms_ssim(ORIGINAL, NOISY) == pytest.approx(np.mean(planes), abs=1e-4)
+@pytest.mark.parametrize("size", [(256, 240), (217, 199)])
+def test_similarities_against_the_written_out_formulas(size: tuple[int, int]) -> None:
+    pair = ORIGINAL[: size[0], : size[1]], NOISY[: size[0], : size[1]]
+    planes = [[image[:, :, c].astype(float) for image in pair] for c in range(3)]
+    ssim, ms_ssim = similarities(*pair)
+    assert ssim == pytest.approx(np.mean([_contrast_and_similarity(*each)[1] for each in planes]), abs=1e-5)
+    assert ms_ssim == pytest.approx(np.mean([_ms_ssim(*each) for each in planes]), abs=1e-5)
 
 
 def test_equal_pictures() -> None:
     same = metrics.compare(ORIGINAL, ORIGINAL)
     assert (same.mse, same.psnr, same.psnr_y) == (0, math.inf, math.inf)
+    assert (same.ssimulacra2, same.colour, same.worst_colour) == (100, 0, 0)
     assert same.ssim == pytest.approx(1)
     assert same.ms_ssim == pytest.approx(1)
 
@@ -88,13 +85,16 @@ def test_small_pictures_have_no_ms_ssim() -> None:
     assert math.isnan(metrics.compare(small[:8], NOISY[:8, :40]).ssim)
 
 
-@pytest.mark.parametrize(("metric", "side"), [(metrics.ssim, 11), (metrics.ms_ssim, 176)])
-def test_the_smallest_picture_with_a_metric(
-    metric: Callable[[NDArray[np.uint8], NDArray[np.uint8]], float], side: int
-) -> None:
-    assert 0 < metric(ORIGINAL[:side, :side], NOISY[:side, :side]) < 1
-    assert math.isnan(metric(ORIGINAL[: side - 1, :side], NOISY[: side - 1, :side]))
-    assert math.isnan(metric(ORIGINAL[:side, : side - 1], NOISY[:side, : side - 1]))
+@pytest.mark.parametrize(
+    ("metric", "side"), [("ssim", 11), ("ms_ssim", 176), ("ssimulacra2", 8), ("worst_colour", 16), ("colour", 16)]
+)
+def test_the_smallest_picture_with_a_metric(metric: str, side: int) -> None:
+    def value(rows: int, columns: int) -> float:
+        return float(getattr(metrics.compare(ORIGINAL[:rows, :columns], NOISY[:rows, :columns]), metric))
+
+    assert math.isfinite(value(side, side))
+    assert math.isnan(value(side - 1, side))
+    assert math.isnan(value(side, side - 1))
 
 
 @pytest.mark.parametrize("decoded", [NOISY[:-1], NOISY[:, :, 0], NOISY.astype(np.uint16)])
