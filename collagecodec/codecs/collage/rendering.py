@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from collagecodec.codecs.collage.alpha import unpack_alpha
+from collagecodec.codecs.alpha import unpack_alpha
 from collagecodec.codecs.collage.decoder import MIN_BAND, CodeBand, Picture, split_tile
 from collagecodec.errors import DamagedTileError, FormatError
 from collagecodec.sampling.bands import Band, resampled

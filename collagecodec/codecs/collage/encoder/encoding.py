@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bitstream import varint
 from bitstream.container import Header, write_to
 from bitstream.entropy import encode as encode_symbols
-from collagecodec.codecs.collage.alpha import pack_alpha
+from collagecodec.codecs.alpha import pack_alpha
 from collagecodec.codecs.collage.decoder import Layout
 from collagecodec.codecs.collage.encoder.analysis import EncoderModel, Part, Patch, patches
 from collagecodec.codecs.collage.encoder.window import Window
