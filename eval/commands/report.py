@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import click
 import numpy as np
 
 from eval.commands.options import one_line_errors, out_option, split
-from eval.harness import aggregate, catalogue, published
+from eval.harness import aggregate, catalogue, equal_rate, published
+from eval.harness.aggregate import Curves
 from eval.harness.datasets import Picture, open_set
 from eval.harness.store import read_json, read_rows
 from eval.report import crops
@@ -55,17 +57,37 @@ def report(
         curves = aggregate.curves(rows)
         means = {label: aggregate.mean_curve(pictures) for label, pictures in curves.items()}
         others = published.curves_on(run["data"])
-        rd_figures(means, out, f"{run['data']}, mean of {len(run['pictures'])} pictures", others)
+        at_equal_rate = equal_rate.mean_curves(curves)
+        title = f"{run['data']}, mean of {len(run['pictures'])} pictures"
+        rd_figures(means, out, title, others, at_equal_rate)
         scenes: list[dict[str, Any]] = []
         if count:
-            pictures = _spread(open_set(data or run["data"], data_root).pictures, count)
-            chosen = _shown(crop_codecs, run)
-            scenes = crops.make(pictures, chosen, curves, crop_size, [float(rate) for rate in rates.split(",")])
+            chosen, at = _shown(crop_codecs, run), [float(rate) for rate in rates.split(",")]
+            pictures = _worst(open_set(data or run["data"], data_root).pictures, count, curves, chosen, at)
+            scenes = crops.make(pictures, chosen, curves, crop_size, at)
         timing = read_json((timing_folder or out) / "timing.json", missing_ok=True)
-        page = build(rows, run, read_json(out / "summary.json"), timing, others, scenes)
+        page = build(rows, run, read_json(out / "summary.json"), timing, others, scenes, at_equal_rate)
         path = out / "report.html"
         path.write_text(page, encoding="utf-8")
     click.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, figures beside it")
+
+
+def _worst(
+    pictures: Sequence[Picture], count: int, curves: Curves, chosen: Sequence[Sweep], rates: Sequence[float]
+) -> list[Picture]:
+    """Return the pictures on which the first codec has the lowest SSIMULACRA2 at the rates, the worst first.
+
+    Without its scores at these rates the pictures are spread over the set.
+    """
+    label = chosen[0].label if chosen else ""
+    scores: dict[str, list[float]] = {}
+    for rate in rates if label in curves else ():
+        for image, score in equal_rate.by_picture(curves, label, "ssimulacra2", rate).items():
+            scores.setdefault(image, []).append(score)
+    scored = [picture for picture in pictures if picture.name in scores]
+    if len(scored) < min(count, len(pictures)):
+        return _spread(pictures, count)
+    return sorted(scored, key=lambda picture: fmean(scores[picture.name]))[:count]
 
 
 def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:

@@ -32,6 +32,7 @@ DEFAULT = (
     "avif-420-s2",
     "avif-444-s2",
     "avif-420-s4-psnr",
+    "avif-444-s4-psnr",
     "jxl",
     "heic",
 )

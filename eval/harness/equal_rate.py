@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from eval.harness import bd
-from eval.harness.aggregate import Curves, oriented
+from eval.harness.aggregate import METRICS, Curves, oriented
 from eval.harness.measure import Row
+
+GRID = tuple(float(rate) for rate in np.geomspace(0.1, 1.0, 11).round(3))
+"""Bits per pixel of the mean curves at equal rate."""
 
 
 def value_at(points: Sequence[Row], metric: str, rate: float) -> float:
@@ -37,3 +40,19 @@ def means(curves: Curves, labels: Sequence[str], metric: str, rate: float) -> tu
     if not shared:
         return dict.fromkeys(labels, float("nan")), 0
     return {label: float(np.mean([values[label][image] for image in shared])) for label in labels}, len(shared)
+
+
+def mean_curves(curves: Curves) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Return mean curves by metric and codec: pairs of bits per pixel and the mean of all pictures at this rate.
+
+    A rate that one of the pictures does not reach is left out, because a mean over other pictures could not be
+    compared.
+    """
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for metric in METRICS:
+        for label, pictures in curves.items():
+            values = [(rate, by_picture(curves, label, metric, rate)) for rate in GRID]
+            points = [(rate, float(np.mean(list(v.values())))) for rate, v in values if len(v) == len(pictures)]
+            if points:
+                found.setdefault(metric, {})[label] = points
+    return found

@@ -16,6 +16,7 @@ from collagecodec.sampling.request import Image8
 from eval.harness.aggregate import Curves
 from eval.harness.datasets import Picture
 from eval.harness.metrics import bits_per_pixel, compare
+from eval.harness.ssimulacra2 import ssimulacra2
 from eval.sweep import Sweep
 
 _STEPS = 8
@@ -25,11 +26,12 @@ _NEAR = 0.1
 
 @dataclass(frozen=True)
 class Coded:
-    """A picture coded by a sweep: rate in bits per pixel, PSNR in dB, and the crop as a data URI."""
+    """A picture coded by a sweep: rate in bits per pixel, PSNR in dB, SSIMULACRA2, and the crop as a data URI."""
 
     label: str
     bpp: float
     psnr: float
+    ssimulacra2: float
     picture: str
 
 
@@ -130,7 +132,8 @@ def _coded(
     if abs(bpp / rate - 1) > _NEAR:
         return []
     quality = compare(image, decoded, structural=False).psnr
-    return [Coded(sweep.label, bpp, quality, _data_uri(decoded[y : y + size, x : x + size]))]
+    score = ssimulacra2(image, decoded)
+    return [Coded(sweep.label, bpp, quality, score, _data_uri(decoded[y : y + size, x : x + size]))]
 
 
 def _error(data: bytes, image: Image8, rate: float) -> float:

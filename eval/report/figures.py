@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.harness.aggregate import MeanPoint
+from eval.harness.aggregate import LOWER_IS_BETTER, MeanPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,24 +34,28 @@ def rd_figures(
     out: Path,
     title: str,
     published: Sequence[Mapping[str, Any]] = (),
+    equal_rate: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] | None = None,
 ) -> list[Path]:
     """Draw a figure of the mean curves for each metric; return the files written.
 
-    `published` are curves of other papers with `label` and `points`, pairs of bits per pixel and dB. They appear
-    as thin lines in the figure of the PSNR.
+    All metrics but PSNR are drawn from `equal_rate` if it is given: pairs of bits per pixel and the mean at this
+    rate, by metric and codec. `published` are curves of other papers with `label` and `points`, pairs of bits per
+    pixel and dB. They appear as thin lines in the figure of the PSNR.
     """
     written = []
     for metric, name in AXES.items():
-        if not any(math.isfinite(getattr(point, metric)) for points in curves.values() for point in points):
+        known = any(math.isfinite(getattr(point, metric)) for means in curves.values() for point in means)
+        if not known and not (equal_rate and metric in equal_rate):
             continue  # `rd --psnr-only` leaves these metrics out
         figure, axes = _figure()
-        for number, (label, points) in enumerate(curves.items()):
-            axes.plot(
-                [point.bpp for point in points],
-                [getattr(point, metric) for point in points],
-                label=label,
-                **_style(number),
-            )
+        for number, (label, means) in enumerate(curves.items()):
+            points = [(point.bpp, getattr(point, metric)) for point in means]
+            if equal_rate and metric != "psnr":
+                points = list(equal_rate.get(metric, {}).get(label, ()))
+            if points:
+                axes.plot(*zip(*points, strict=True), label=label, **_style(number))
+        if metric in LOWER_IS_BETTER:
+            axes.invert_yaxis()
         for curve in published if metric == "psnr" else ():
             axes.plot(*zip(*curve["points"], strict=True), label=curve["label"], color="0.6", lw=0.8, marker=".")
         axes.set_xscale("log")

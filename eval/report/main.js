@@ -20,14 +20,18 @@ function lead() {
 function curves() {
   const state = { metric: "psnr", log: "log", picture: MEAN, hidden: new Set() };
   const images = [...new Set(DATA.rows.map((row) => row.image))].sort();
+  const equalRate = (label) => ((DATA.equal_rate[state.metric] || {})[label] || []).map(([x, y]) => ({
+    x, y, text: [`${digits(y, 3)} at ${digits(x, 3)} bpp`, "mean of all pictures at this rate"],
+  }));
   const pointsOf = (label) => {
     const mean = state.picture === MEAN;
+    if (mean && state.metric !== "psnr") return equalRate(label);
     const source = mean ? DATA.summary.mean_curves[label]
       : DATA.rows.filter((row) => row.image === state.picture && row.label === label && row.status === "ok").sort((a, b) => a.bpp - b.bpp);
     return source.map((one) => ({
       x: one.bpp, y: one[state.metric],
       text: [`setting ${one.value}`, `${digits(one.bpp, 3)} bpp`, `PSNR ${digits(one.psnr, 2)} dB, luma ${digits(one.psnr_y, 2)} dB`,
-        `MS-SSIM ${digits(one.ms_ssim_db, 2)} dB, SSIM ${digits(one.ssim, 4)}`,
+        `MS-SSIM ${digits(one.ms_ssim_db, 2)} dB, SSIM ${digits(one.ssim, 4)}, SSIMULACRA2 ${digits(one.ssimulacra2, 1)}`,
         ...(mean ? [`PSNR of the mean error ${digits(one.psnr_of_mse, 2)} dB`, `${one.images} pictures`] : [`${one.bytes} bytes`])],
     }));
   };
@@ -89,7 +93,7 @@ function bjontegaard() {
     draw();
   };
   document.getElementById("bd-controls").append(
-    choice([["psnr", "PSNR"], ["ms_ssim_db", "MS-SSIM"]], state.metric, set("metric")),
+    menu("Quality", Object.keys(DATA.summary.bd).map((key) => [key, DATA.axes[key]]), state.metric, set("metric")),
     choice([["rate", "mean over pictures"], ["mean_curve_rate", "of the mean curve"]], state.field, set("field")),
   );
   draw();
@@ -141,7 +145,8 @@ function measurements() {
   const filter = sortableTable(document.getElementById("rows-table"), document.getElementById("rows-note"), DATA.rows, [
     ["image", "picture", null], ["label", "sweep", null], ["value", "setting", significant], ["bytes", "bytes", String],
     ["bpp", "bpp", fixed(3)], ["psnr", "PSNR", fixed(2)], ["psnr_y", "luma", fixed(2)], ["ms_ssim_db", "MS-SSIM dB", fixed(2)],
-    ["ssim", "SSIM", fixed(4)], ["status", "status", null],
+    ["ssim", "SSIM", fixed(4)], ["ssimulacra2", "SSIMULACRA2", fixed(1)], ["worst_colour", "worst colour", fixed(2)],
+    ["status", "status", null],
   ]);
   const search = element("input", { type: "search", placeholder: "picture, sweep, failed …", oninput: () => filter(search.value) });
   document.getElementById("rows-controls").append(element("label", {}, "Find", search));

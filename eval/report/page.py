@@ -24,11 +24,13 @@ def build(
     timing: Mapping[str, Any],
     published: Sequence[Mapping[str, Any]],
     scenes: Sequence[Mapping[str, Any]],
+    equal_rate: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] | None = None,
 ) -> str:
     """Return the page as text.
 
     `rows`, `run` and `summary` are those of a run. `timing` is the content of timing.json or empty, `published`
-    are the curves of other papers on these pictures, and `scenes` the crops of `eval.report.crops.make`.
+    are the curves of other papers on these pictures, `scenes` the crops of `eval.report.crops.make`, and
+    `equal_rate` the mean curves of `eval.harness.equal_rate`.
     """
     data = {
         "run": run,
@@ -36,6 +38,7 @@ def build(
         "timing": timing,
         "published": published,
         "scenes": scenes,
+        "equal_rate": equal_rate or {},
         "axes": AXES,
         "colours": COLOURS,
         "rows": [_row(row) for row in rows],

@@ -12,8 +12,8 @@ function matrixTable(labels, cells, field) {
       // Full colour at half the bits; the two signs must be told apart in either theme.
       const strength = Math.min(1, Math.abs(value) / 50) * 0.55;
       const colour = `rgb(var(${value < 0 ? "--good" : "--bad"}) / ${strength.toFixed(2)})`;
-      const range = one.metric_range ? `, over ${one.metric_range.map((end) => end.toFixed(1)).join(" to ")} dB` : "";
-      const title = `${test} against ${anchor}: ${signed(one.metric)} dB${range}, ${one.images} pictures`;
+      const range = one.metric_range ? `, over ${one.metric_range.map((end) => end.toFixed(1)).join(" to ")}` : "";
+      const title = `${test} against ${anchor}: ${signed(one.metric)} in quality${range}, ${one.images} pictures`;
       return element("td", { style: `background:${colour}`, title }, signed(value));
     })));
   const head = element("tr", {}, element("th", {}, ""), ...labels.map((label) => element("th", { scope: "col" }, label)));

@@ -17,7 +17,7 @@ function viewer(stage, controls, note, scenes) {
     const scene = scenes[view.scene];
     if (label === "original") return { picture: scene.original, text: "original" };
     const one = scene.coded.find((coded) => coded.label === label);
-    return { picture: one.picture, text: `${label}   ${digits(one.bpp, 3)} bpp   ${digits(one.psnr, 2)} dB` };
+    return { picture: one.picture, text: `${label}   ${digits(one.bpp, 3)} bpp   ${digits(one.psnr, 2)} dB   SSIMULACRA2 ${digits(one.ssimulacra2, 1)}` };
   };
 
   const show = () => {
@@ -119,6 +119,6 @@ function viewer(stage, controls, note, scenes) {
     event.preventDefault();
     actions[event.key]();
   });
-  note.textContent = "Click or space flips, wheel or + and − zoom, dragging moves. Rates and PSNR are of the whole picture.";
+  note.textContent = "Click or space flips, wheel or + and − zoom, dragging moves. Rates and metrics are of the whole picture; the pictures with the lowest SSIMULACRA2 come first.";
   build();
 }

@@ -120,3 +120,19 @@ def test_the_rate_of_jpeg_2000_is_in_bits_a_pixel(photograph: Picture) -> None:
 def test_png_is_lossless(photograph: Picture) -> None:
     row = measure(Task("png", "png", 9, photograph, structural=False))
     assert (row.mse, row.psnr) == (0, np.inf)
+
+
+def test_vvc_keeps_odd_sides_and_has_no_bias() -> None:
+    pytest.importorskip("imageio_ffmpeg")
+    (sweep,) = catalogue.resolve("vvc@preset=faster")
+    image = scene(3, 63, 97)
+    codec = sweep.codec(20)
+    data = codec.encode(image)
+    decoded = codec.decode(data)
+    assert decoded.shape == image.shape
+    difference = decoded.astype(float) - image
+    assert abs(difference.mean()) < 1
+    assert np.square(difference).mean() < 60
+    assert len(sweep.codec(47).encode(image)) < len(data) / 3
+    with pytest.raises(ValueError, match="grey"):
+        codec.encode(image[:, :, 0])

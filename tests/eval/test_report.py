@@ -12,8 +12,10 @@ import pytest
 from click.testing import Result
 from scenes import scene
 
+from eval.commands.report import _worst
 from eval.commands.timing import spread
-from eval.harness import aggregate, catalogue, published
+from eval.harness import aggregate, catalogue, equal_rate, published
+from eval.harness.datasets import open_set
 from eval.harness.measure import Row
 from eval.report import crops, page
 
@@ -101,6 +103,45 @@ def test_the_widest_ranges_are_given() -> None:
     )
     assert comparison.rate_range == pytest.approx((0.2, 0.9))
     assert comparison.metric_range == pytest.approx((2, 9))
+
+
+def _with_scores(image: str, gain: float) -> list[Row]:
+    rates = (0.08, 0.3, 1.1)
+    return [
+        replace(_row(image, "webp", rate, rate, 30), ssimulacra2=gain + 50 * rate, worst_colour=3 - rate)
+        for rate in rates
+    ]
+
+
+def test_less_of_a_colour_error_is_better() -> None:
+    rows = _with_scores("a", 0) + [
+        replace(row, label="y", worst_colour=row.worst_colour - 0.1) for row in _with_scores("a", 0)
+    ]
+    compared = aggregate.compare(aggregate.curves(rows), "webp", "y", "worst_colour")
+    assert compared.metric == pytest.approx(-0.1)
+    assert compared.rate is not None
+    assert compared.rate < 0
+    assert compared.metric_range is not None
+    assert compared.metric_range[0] < compared.metric_range[1] <= 3
+    summary = aggregate.summary(rows)
+    assert "ssimulacra2" in summary["bd"]
+    assert summary["mean_curves"]["y"][0]["worst_colour"] == pytest.approx(2.82)
+
+
+def test_mean_curves_at_equal_rate_are_of_all_pictures() -> None:
+    rows = _with_scores("a", 0) + _with_scores("b", 10)[:2]  # b ends at 0.3
+    curves = equal_rate.mean_curves(aggregate.curves(rows))
+    points = curves["ssimulacra2"]["webp"]
+    assert [rate for rate, _ in points] == [rate for rate in equal_rate.GRID if rate <= 0.3]
+    assert points[0][1] == pytest.approx(np.mean([_with_scores("a", 0)[0].ssimulacra2 + 1, 15]), abs=1)
+
+
+def test_the_worst_pictures_come_first(folder: Path) -> None:
+    pictures = open_set(str(folder)).pictures
+    sweeps = [catalogue.known()["webp"]]
+    curves = aggregate.curves(_with_scores("a.png", 20) + _with_scores("b.png", 10) + _with_scores("c.png", 15))
+    assert [picture.name for picture in _worst(pictures, 2, curves, sweeps, [0.2])] == ["b.png", "c.png"]
+    assert [picture.name for picture in _worst(pictures, 2, {}, sweeps, [0.2])] == ["a.png", "c.png"]
 
 
 def test_a_rate_at_the_end_of_a_mean_curve_is_inside() -> None:
