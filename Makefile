@@ -4,12 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test test-random lint docs check clean
+.PHONY: help install demo test test-random lint docs check check-kernels wheels clean
 help:
 	@echo "make demo         install, encode and decode a picture with the shipped model, show what it cost"
 	@echo "make test         install and run the tests"
 	@echo "make test-random  the same, in random order"
 	@echo "make docs         build the documentation into build/site"
+	@echo "make wheels       build the wheels for Linux, macOS and Windows, x86-64 and arm64, into dist"
+	@echo "make check-kernels  the C core under sanitizers and, where qemu-aarch64 is installed, as arm64 code"
 	@echo "make check        what continuous integration runs: lint, types, documentation, tests"
 
 install: $(STAMP)
@@ -36,7 +38,14 @@ lint: $(STAMP) docs
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
+WHEELS := manylinux_2_17_x86_64 manylinux_2_17_aarch64 macosx_11_0_x86_64 macosx_11_0_arm64 win_amd64 win_arm64
+wheels: $(STAMP)
+	set -e; for target in $(WHEELS); do COLLAGE_TARGET=$$target $(BIN)/python -m hatchling build -t wheel; done
+
 check: lint test
+
+check-kernels: $(STAMP)
+	COLLAGE_CHECK_KERNELS=1 $(BIN)/python -m pytest tests/kernels
 
 clean:
 	rm -rf $(VENV) demo build dist

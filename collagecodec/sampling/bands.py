@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from collagecodec.sampling.resample import Axis
+from collagecodec.sampling.resample import Axis, Samples
 
-Band = NDArray[np.float32]
+Band = Samples
 
 
 def resampled(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from collagecodec.kernels import planes
+
 PLANE_UNIT = 16
 """Planes are in units of 1/16 pixel level, centred on 0."""
 RED_CR, GREEN_CB, GREEN_CR, BLUE_CB = 359, -88, -183, 454
@@ -55,8 +57,11 @@ def rgb_pixels(
     return red.astype(np.uint8), green.astype(np.uint8), blue.astype(np.uint8)
 
 
-def pixels_of(band: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return pixels (h, w) or (h, w, 3) uint8 of planes (1, h, w) or (3, h, w) in 1/16 pixel level."""
+def pixels_of(band: NDArray[np.float32 | np.int16]) -> NDArray[np.uint8]:
+    """Return pixels (h, w) or (h, w, 3) uint8 of planes (1, h, w) or (3, h, w) in 1/16 pixel level, integers."""
+    if (compiled := planes.pixels(band)) is not None:
+        return compiled
+    band = band.astype(np.float32, copy=False)
     if len(band) == 1:
         return grey_pixels(band[0])
     pixels = np.empty((*band.shape[1:], 3), np.uint8)

@@ -13,6 +13,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from collagecodec.kernels import planes
+
+Samples = NDArray[np.float32 | np.int16]
+"""Integers in 1/16 pixel level."""
+
 UNIT = 2**14
 PHASES = 1024
 
@@ -83,15 +88,19 @@ class Axis:
         weights[np.arange(self.count), np.argmax(weights, 1)] += UNIT - weights.sum(1)
         self.weights = weights
 
-    def apply(self, values: NDArray[np.float32], first: int, last: int, origin: int = 0) -> NDArray[np.float32]:
+    def apply(self, values: Samples, first: int, last: int, origin: int = 0) -> Samples:
         """Return the outputs first .. last - 1 along axis 1, (P, last - first, M), rounded half up.
 
-        `values` (P, N, M) are integers of magnitude below 2^15; index 0 of axis 1 is input pixel `origin`.
+        `values` (P, N, M) are integers of magnitude below 2^15, int16 for the C core; index 0 of axis 1 is input
+        pixel `origin`.
         """
         if self.plain:
             start = int(self.first[first]) - origin
             if start >= 0 and start + last - first <= values.shape[1]:
                 return values[:, start : start + last - first]
+        compiled = planes.resample(values, self.taps[first:last] - origin, self.weights[first:last])
+        if compiled is not None:
+            return compiled
         total = np.zeros((values.shape[0], last - first, values.shape[2]), np.int64)
         source = values.astype(np.int64)
         for tap in range(self.weights.shape[1]):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import collagecodec
+from collagecodec.kernels.library import numpy_only
 from eval.harness import facts
 from eval.harness.datasets import centre
 from eval.harness.store import write_json
@@ -76,15 +80,50 @@ def _in_process(pixels: Pixels, repeats: int) -> dict[str, float]:
     decode = _median(lambda: collagecodec.decode(data), repeats)
     fast = _median(lambda: collagecodec.decode(data, fast=True), repeats)
     thumbnail = _median(lambda: collagecodec.decode(data, scale=1 / 8), repeats)
+    region = _median(lambda: collagecodec.decode(data, region=(300, 300, 512, 512)), repeats)
+    with numpy_only():
+        reference = _median(lambda: collagecodec.decode(data), repeats)
+        plain_reference = _median(lambda: collagecodec.decode(data, fast=True), repeats)
     encode = _median(lambda: collagecodec.encode(pixels, quality=45), repeats)
     plain = _median(lambda: collagecodec.encode(pixels, quality=45, effort=0), repeats)
     return {
         "decode MP/s": megapixels / decode,
         "decode --fast MP/s": megapixels / fast,
         "thumbnail 1/8 speed-up": decode / thumbnail,
+        "thumbnail 1/8 ms": 1e3 * thumbnail,
+        "region 512x512 ms": 1e3 * region,
+        "numpy decode times": reference / decode,
+        "numpy decode --fast times": plain_reference / fast,
+        **{
+            f"{name} decode times": decode / seconds
+            for name, seconds in _others(pixels, len(data), repeats).items()
+        },
         "encode effort 1 MP/s": megapixels / encode,
         "encode effort 0 MP/s": megapixels / plain,
     }
+
+
+def _others(pixels: Pixels, size: int, repeats: int) -> dict[str, float]:
+    """Return the seconds that Pillow's decoders take for files of about `size` bytes."""
+    seconds = {}
+    for name, options in (("AVIF", {"subsampling": "4:2:0", "speed": 6}), ("WebP", {"method": 4})):
+        best = min((_coded(pixels, name, quality, options) for quality in range(20, 96, 5)), key=_distance(size))
+        seconds[name] = _median(partial(_load, best), repeats)
+    return seconds
+
+
+def _load(data: bytes) -> None:
+    Image.open(io.BytesIO(data)).load()
+
+
+def _coded(pixels: Pixels, name: str, quality: int, options: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, name, quality=quality, **options)
+    return stream.getvalue()
+
+
+def _distance(size: int) -> Callable[[bytes], int]:
+    return lambda data: abs(len(data) - size)
 
 
 def _cold(pixels: Pixels, repeats: int) -> dict[str, float]:

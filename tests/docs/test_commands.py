@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT /
 _AERIAL = "models/aerial/config.toml"
 _CODECS = "collage;jpeg;webp;jpeg2000-psnr;avif-420-s4;avif-444-s4"
 NOT_RUN = {
-    ("README.md", "installs software", "pip install collagecodec-0.1.0-py3-none-any.whl"),
+    ("README.md", "installs software", "pip install collagecodec-0.1.0-py3-none-manylinux_2_17_x86_64.whl"),
     ("quickstart.md", "installs software", "git clone https://github.com/collagecodec/collagecodec"),
     ("training.md", "installs software", 'pip install -c constraints.txt ".[train]"'),
     ("training.md", "needs data and hours",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
 
 from collagecodec.codecs.collage.integers import ACTIVATION_MAX, Floats, IntegerLayer
+from collagecodec.kernels.layers import Stack
 from collagecodec.sampling.colour import PLANE_UNIT
+
+Samples = NDArray[np.float32 | np.int16]
+"""Planes in 1/16 pixel level: float32 from numpy, int16 from the C core; the values are the same integers."""
 
 OVERHANG = 2
 """Number of positions that the last neighbourhood of a flattened map reaches beyond its end."""
@@ -18,12 +24,16 @@ STRIP = 2048
 """Number of positions computed at a time; the gathered neighbourhoods stay in the cache."""
 
 
-def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index: int) -> Floats:
+def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Samples, rate_index: int) -> Floats:
     """Return the outputs of the last of L layers, (H / 2 - 2 L, W / 2 - 2 L, C), not activated.
 
     `planes` (3, H, W) are in 1/16 pixel level, H and W even. The 12 inputs of the first layer are the planes
     rounded to pixel levels, ordered by plane, row parity and column parity.
     """
+    if compiled := stack(layers):
+        # Levels are clipped to 8 bits in any case.
+        samples = planes if planes.dtype == np.int16 else np.clip(planes, -(2**15), 2**15 - 1).astype(np.int16)
+        return compiled.convolve(rows_in_order(samples), rate_index).astype(np.float32)
     frame = 2 * len(layers)
     rows, columns = planes.shape[1] // 2 - frame, planes.shape[2] // 2 - frame
     result = np.empty((rows, columns, layers[-1].weight.shape[1]), np.float32)
@@ -33,7 +43,19 @@ def convolve_planes(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index
     return result
 
 
-def _chunk(layers: tuple[IntegerLayer, ...], planes: Floats, rate_index: int) -> Floats:
+def stack(layers: tuple[IntegerLayer, ...]) -> Stack | None:
+    """Return the layers for the C core, None where it is missing or does not take them."""
+    packed = [layer.packed(3, levels=not number) for number, layer in enumerate(layers)]
+    fitting = [layer for layer in packed if layer is not None and layer.inputs % 4 == 0]
+    return Stack(fitting) if len(fitting) == len(layers) else None
+
+
+def rows_in_order(planes: NDArray[Any]) -> NDArray[np.int16]:
+    """Return the planes (P, H, W) with the samples of a row side by side, as the core takes them."""
+    return planes if planes.strides[2] == planes.itemsize else np.ascontiguousarray(planes)
+
+
+def _chunk(layers: tuple[IntegerLayer, ...], planes: Samples, rate_index: int) -> Floats:
     """Convolve some columns of the planes; the next call in this thread overwrites the result."""
     samples = planes + np.float32(PLANE_UNIT // 2)
     samples *= np.float32(1 / PLANE_UNIT)

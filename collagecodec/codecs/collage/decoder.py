@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from bitstream import varint
 from bitstream.container import Header, Reader
-from bitstream.entropy import Decoder
 from collagecodec.codecs.collage.model import DecoderModel
 from collagecodec.codecs.collage.quantiser import multipliers, rate_index_of
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
-from collagecodec.sampling.colour import to_levels
+from collagecodec.kernels.rans import Decoder
 
-Planes = NDArray[np.float32]
+Planes = NDArray[np.int16 | np.float32]
+"""Samples (P, h, w), integers in 1/16 level."""
 Span = tuple[int, int]
 MIN_BAND = 6
 """Minimum number of block rows in a band."""
@@ -31,8 +31,6 @@ MAX_TILE_CELLS = 2**17
 """Maximum number of cells in a tile, checked before memory is allocated for them."""
 MAX_CODE_BYTES = 2**33
 """Maximum number of bytes for the codes of a row of tiles."""
-PLANE_LIMIT = 2**13
-"""Planes are clipped to +- this value in 1/16 level, which no picture reaches."""
 
 
 @dataclass
@@ -193,18 +191,14 @@ class Picture:
             held, top = held[keep:].copy(), top + keep
 
     def planes(self, band: CodeBand, margin: int = 0) -> Planes:
-        """Synthesise the planes of a band: float32 (P, h, w), integers in 1/16 level.
+        """Synthesise the planes of a band: int16 (P, h, w) in 1/16 level.
 
         They include `margin` pixels around the band; beyond the picture its outermost pixels are repeated.
         """
         rows, columns, n = band.codes.shape[0] - 1, band.codes.shape[1] - 1, band.n
-        planes = np.empty((self.plane_count, rows * n, columns * n), np.float32)
+        planes = np.empty((self.plane_count, rows * n, columns * n), np.int16)
         for plane in range(self.plane_count):
-            blocks = to_levels(self.model.dictionary.synthesise(plane, band.codes, n))
-            np.clip(blocks, -PLANE_LIMIT, PLANE_LIMIT, out=blocks)
-            planes[plane].reshape(rows, n, columns, n)[...] = blocks.reshape(rows, columns, n, n).transpose(
-                0, 2, 1, 3
-            )
+            self.model.dictionary.samples(plane, band.codes, n, planes[plane])
         if not margin:
             return planes
         (above, below), (left, right) = band.rows, band.columns
@@ -231,7 +225,7 @@ class Picture:
         return self.restoration_margin + sum(-(-reach // 2**d) + 1 & ~1 for d in range(doublings))
 
     def restored(self, band: CodeBand, doublings: int = 0) -> Planes:
-        """Return the restored planes of a band, doubled in size `doublings` times: float32 (P, 2^d h, 2^d w).
+        """Return the restored planes of a band, doubled in size `doublings` times: (P, 2^d h, 2^d w).
 
         The margin of the band must cover `finishing_margin`.
         """
@@ -240,7 +234,8 @@ class Picture:
         if self.grey and left:
             window = np.concatenate([window, np.zeros_like(window), np.zeros_like(window)])
         if self.restoration_margin and self.model.restoration:
-            window = self.model.restoration.correct(window, self.rate_index)
+            kept = 3 if doublings else self.plane_count
+            window = self.model.restoration.correct(window, self.rate_index, kept)
         left -= self.restoration_margin
         for _ in range(doublings):
             assert self.model.enlargement is not None

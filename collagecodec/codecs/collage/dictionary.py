@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collagecodec.codecs.collage.integers import EXACT_FLOAT32
+from collagecodec.kernels.planes import Atoms as CompiledAtoms
 from collagecodec.operator.atoms import reduction
+from collagecodec.sampling.colour import to_levels
 
 Atoms = NDArray[np.int16]
 QUADRANTS = ((1, 1), (1, 0), (0, 1), (0, 0))
 """Quadrant (qy, qx) of the cells (i, j), (i, j + 1), (i + 1, j), (i + 1, j + 1) that falls on block (i, j)."""
 ATOM_UNIT = 4096
+PLANE_LIMIT = 2**13
+"""Synthesised samples are clipped to +- this value in 1/16 level, which no picture reaches."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Dictionary:
     _cache: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    _atoms: dict[tuple[int, int], CompiledAtoms] = field(default_factory=dict, repr=False, compare=False)
 
     def _at(self, plane: int, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return stacked atoms (4 V, n n) float32 and the largest magnitude of each row (4 V,)."""
@@ -58,6 +63,22 @@ class Dictionary:
             atoms = self.planes[plane].stacked(n).astype(np.float32)
             self._cache[plane, n] = atoms, np.abs(atoms).max(1)
         return self._cache[plane, n]
+
+    def samples(self, plane: int, codes: NDArray[np.int32], n: int, result: NDArray[np.int16]) -> None:
+        """Write the samples of a plane in 1/16 level, clipped to +-`PLANE_LIMIT`, to `result`.
+
+        `result` ((R - 1) n, (S - 1) n) is in the order of C; `codes` and n as in `synthesise`.
+        """
+        if (plane, n) not in self._atoms:
+            own = self.planes[plane]
+            self._atoms[plane, n] = CompiledAtoms(own.stacked(n), own.channels, n)
+        if self._atoms[plane, n].synthesise(codes, result):
+            return
+        rows, columns = codes.shape[0] - 1, codes.shape[1] - 1
+        blocks = to_levels(self.synthesise(plane, codes, n))
+        np.clip(blocks, -PLANE_LIMIT, PLANE_LIMIT, out=blocks)
+        tiled = blocks.reshape(rows, columns, n, n).transpose(0, 2, 1, 3)
+        result.reshape(rows, n, columns, n)[...] = tiled
 
     @cached_property
     def channel_count(self) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from collagecodec.codecs.collage.convolution import convolve_planes
-from collagecodec.codecs.collage.integers import Floats, IntegerLayer
+from collagecodec.codecs.collage.convolution import Samples, convolve_planes
+from collagecodec.codecs.collage.integers import IntegerLayer
 from collagecodec.sampling.resample import Axis
 
 PLANE_LIMIT = 2**13
@@ -35,7 +36,7 @@ class Enlargement:
         """Pixels of neighbourhood that an enlargement needs on every side; an even number."""
         return max(2 * len(self.layers), REACH + 1)
 
-    def enlarge(self, planes: Floats, rate_index: int) -> Floats:
+    def enlarge(self, planes: Samples, rate_index: int) -> NDArray[np.int16]:
         """Return planes (3, 2 (H - 2 margin), 2 (W - 2 margin)) in 1/16 pixel level.
 
         `planes` (3, H, W) are in 1/16 pixel level, H and W even, and include `margin` pixels of neighbourhood
@@ -47,12 +48,11 @@ class Enlargement:
         rows, columns = maps.shape[:2]
         # Axes: row, column, plane, row and column in the block of 2x2 pixels, row and column of the finer pixel.
         detail = maps.reshape(rows, columns, 3, 2, 2, 2, 2).transpose(2, 0, 3, 5, 1, 4, 6)
-        enlarged = _doubled(_doubled(planes, margin), margin)
-        enlarged += detail.reshape(enlarged.shape)
-        return np.clip(enlarged, -PLANE_LIMIT, PLANE_LIMIT, out=enlarged)
+        enlarged = detail.reshape(3, 4 * rows, 4 * columns) + _doubled(_doubled(planes, margin), margin)
+        return np.clip(enlarged, -PLANE_LIMIT, PLANE_LIMIT, out=enlarged).astype(np.int16)
 
 
-def _doubled(planes: Floats, margin: int) -> Floats:
+def _doubled(planes: Samples, margin: int) -> Samples:
     """Double the rows within the margins by the cubic kernel and transpose: the next call doubles the columns."""
     rows = planes.shape[1]
     axis = Axis(margin, rows - 2 * margin, 1, 2 * (rows - 2 * margin), rows)

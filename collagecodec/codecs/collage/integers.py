@@ -13,7 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from collagecodec.kernels.layers import Layer
+from collagecodec.kernels.library import core
+
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 ACTIVATION_MAX = 127
 EXACT_FLOAT32 = 2**24
@@ -52,6 +56,31 @@ class IntegerLayer:
         """Apply the layer and clip the result to 0..127."""
         y = self(x, rate_index)
         return np.clip(y, 0, ACTIVATION_MAX, out=y)
+
+    def activations(self, x: Bytes, rate_index: int = 0) -> Bytes:
+        """Do the same with bytes: (M, K) to (M, N)."""
+        if (layer := self.packed(1)) and x.shape[1] % 4 == 0:
+            return layer.apply(x, rate_index)
+        return self.activate(x.astype(np.float32), rate_index).astype(np.uint8)
+
+    def packed(self, taps: int, levels: bool = False) -> Layer | None:
+        """Return the layer for the C core as one of taps x taps places, None without a core; see `Layer.of`."""
+        if core() is None:
+            return None
+        key = (taps, levels)
+        if key not in self._packed:
+            self._packed[key] = Layer.of(self.weight, self.bias, self.slope, self.shift, taps=taps, levels=levels)
+        return self._packed[key]
+
+    @cached_property
+    def _packed(self) -> dict[tuple[int, bool], Layer | None]:
+        return {}
+
+    def largest(self) -> int:
+        """Return a bound for the magnitude of the results, before any clipping, for inputs 0..127."""
+        total = ACTIVATION_MAX * np.abs(self.weight.astype(np.int64)).sum(0)
+        total += np.abs(self.bias.astype(np.int64)) + 127 * np.abs(self.slope.astype(np.int64))
+        return int(total.max(initial=0) >> self.shift) + 1
 
     def check_exact(self, largest: int = ACTIVATION_MAX) -> None:
         """Raise ValueError unless every sum over inputs of magnitude up to `largest` stays below 2^24."""

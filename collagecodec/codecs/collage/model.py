@@ -101,4 +101,4 @@ def _prior(tensors: Tensors) -> Prior:
         direct=tensors["predict.direct"].astype(np.float64),
     )
     counts = np.split(tensors["tables.counts"].astype(np.int64), np.cumsum(tensors["tables.sizes"])[:-1])
-    return Prior(tuple(slices), predictor, tensors["magnitudes"].astype(np.float32), Tables(counts))
+    return Prior(tuple(slices), predictor, tensors["magnitudes"].astype(np.uint8), Tables(counts))

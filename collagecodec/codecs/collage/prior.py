@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.entropy import Tables
-from collagecodec.codecs.collage.coding_order import PassCells, neighbours, passes
-from collagecodec.codecs.collage.integers import ACTIVATION_MAX, Floats, IntegerLayer
+from collagecodec.codecs.collage.coding_order import Indices, PassCells, neighbours, passes
+from collagecodec.codecs.collage.integers import ACTIVATION_MAX, Bytes, IntegerLayer
 
 Codes = NDArray[np.int32]
 TableNumbers = NDArray[np.uint8]
@@ -38,10 +38,19 @@ class PassNetwork:
     mix: IntegerLayer
     out: IntegerLayer
 
-    def __call__(self, features: Floats, rate_index: int, tables: int) -> TableNumbers:
-        """Return table numbers (M, N), 0 .. tables - 1, for neighbourhoods (M, 9 F)."""
-        hidden = self.mix.activate(self.near.activate(features))
-        return np.clip(self.out(hidden, rate_index), 0, tables - 1).astype(np.uint8)
+    def __call__(self, framed: Bytes, around: Indices, rate_index: int, tables: int) -> TableNumbers:
+        """Return table numbers (M, N), 0 .. tables - 1, of the cells with the neighbourhoods `around` (M, 9).
+
+        These are raster indices of 3x3 cells in `framed` (H, W, F'): the F features of every cell, then zeros.
+        """
+        near, mix, out = self.near.packed(3), self.mix.packed(1), self.out.packed(1)
+        if near and mix and out:
+            hidden = mix.apply(near.around(framed, around[:, 0], 0), 0)
+            return out.apply(hidden, rate_index, tables - 1)
+        places = np.take(framed.reshape(-1, framed.shape[2]), around, axis=0)
+        features = places[..., : len(self.near.weight) // 9].reshape(len(around), -1).astype(np.float32)
+        inner = self.mix.activate(self.near.activate(features))
+        return np.clip(self.out(inner, rate_index), 0, tables - 1).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ class Prior:
 
     slices: tuple[PriorSlice, ...]
     predictor: Predictor
-    magnitudes: Floats
+    magnitudes: Bytes
     tables: Tables
 
     def decode(
@@ -160,7 +169,7 @@ class _Walk:
         self.active, self.wanted = active, wanted
         channels = prior.slices[-1].last
         self.codes = np.zeros((rows * columns, channels), np.int32)
-        self.seen = np.zeros((rows * columns, channels), np.float32)
+        self.seen = np.zeros((rows * columns, channels), np.uint8)
 
     def run(self, exchange: Callable[[TableNumbers, Codes | None], Codes], slices: int) -> Codes:
         self.exchange = exchange
@@ -171,26 +180,25 @@ class _Walk:
     def _slice(self, index: int) -> None:
         current = self.prior.slices[index]
         channels = slice(current.first, current.last)
-        earlier = current.before.activate(self.seen[:, : current.first]) if current.before else None
+        earlier = current.before.activations(self.seen[:, : current.first]) if current.before else None
         offset = 0 if earlier is None else earlier.shape[1]
         width = current.own.weight.shape[1]
-        framed = np.zeros((self.rows + 2, self.columns + 2, offset + width + 2), np.float32)
-        inner = framed[1:-1, 1:-1]
+        features = offset + width + 2
+        framed = np.zeros((self.rows + 2, self.columns + 2, -(-features // 4) * 4), np.uint8)
+        inner = framed[1:-1, 1:-1, :features]
         inner[..., -2:] = self.rate_index, ACTIVATION_MAX
         if earlier is not None:
             inner[..., :offset] = earlier.reshape(self.rows, self.columns, offset)
         for number, cells in enumerate(passes(self.rows, self.columns, index == 0)):
             if not cells.flat.size:
                 continue
-            near = np.take(framed.reshape(-1, framed.shape[2]), cells.around, axis=0)
-            features = near.reshape(len(near), -1)
-            tables = current.networks[number](features, self.rate_index, len(self.prior.tables))
+            tables = current.networks[number](framed, cells.around, self.rate_index, len(self.prior.tables))
             symbols, codes = self._pass(index, number, channels, cells, tables)
             self.codes[cells.flat, channels] = codes
             magnitude = np.minimum(np.abs(symbols), len(self.prior.magnitudes) - 1)
             self.seen[cells.flat, channels] = self.prior.magnitudes[magnitude]
             if number + 1 < len(current.networks):
-                embedded = current.own.activate(self.seen[cells.flat, channels])
+                embedded = current.own.activations(self.seen[cells.flat, channels])
                 row, column = np.divmod(cells.flat, self.columns)
                 inner[row, column, offset : offset + width] = embedded
 

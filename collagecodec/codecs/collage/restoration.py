@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from collagecodec.codecs.collage.convolution import convolve_planes
-from collagecodec.codecs.collage.integers import Floats, IntegerLayer
+import numpy as np
+
+from collagecodec.codecs.collage.convolution import Samples, convolve_planes, rows_in_order, stack
+from collagecodec.codecs.collage.integers import IntegerLayer
+from collagecodec.kernels.layers import Stack
+
+CORRECTION_LIMIT = 2**14
+"""Corrections below this magnitude and samples up to 2^13 sum to less than 2^15."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +29,21 @@ class Restoration:
         """Pixels of neighbourhood that a correction needs on every side."""
         return 2 * len(self.layers)
 
-    def correct(self, planes: Floats, rate_index: int) -> Floats:
-        """Return corrected planes (3, H - 2 margin, W - 2 margin) in 1/16 pixel level.
+    def correct(self, planes: Samples, rate_index: int, kept: int = 3) -> Samples:
+        """Return the first `kept` planes corrected, (kept, H - 2 margin, W - 2 margin) in 1/16 pixel level.
 
         `planes` (3, H, W) are in 1/16 pixel level, H and W even, and include `margin` pixels of neighbourhood
         on every side. Outside the picture the neighbourhood repeats the edge pixels.
         """
+        if planes.dtype == np.int16 and (compiled := self._compiled()):
+            return compiled.correct(rows_in_order(planes), rate_index, kept)
         maps = convolve_planes(self.layers, planes, rate_index)
         rows, columns = maps.shape[:2]
         correction = maps.reshape(rows, columns, 3, 2, 2).transpose(2, 0, 3, 1, 4)
         margin = self.margin
         inner = planes[:, margin : margin + 2 * rows, margin : margin + 2 * columns]
-        return inner + correction.reshape(inner.shape)
+        return (inner + correction.reshape(inner.shape))[:kept]
+
+    def _compiled(self) -> Stack | None:
+        """Return the layers for the C core if corrected samples surely fit 16 bits."""
+        return stack(self.layers) if self.layers[-1].largest() < CORRECTION_LIMIT else None
