@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from eval.commands.blind import blind
 from eval.commands.coin import coin
 from eval.commands.curves import curves
 from eval.commands.demo import demo
@@ -31,6 +32,7 @@ def main() -> None:
 
 
 for command in (
+    blind,
     coin,
     curves,
     demo,

@@ -68,7 +68,7 @@ def make(
                 points = [(row.value, row.bpp) for row in rows]
                 coded += _coded(sweep, image, rate, points, (x, y, size))
                 bar.update(1)
-            original = _data_uri(image[y : y + size, x : x + size])
+            original = data_uri(image[y : y + size, x : x + size])
             scenes.append(asdict(Scene(picture.name, rate, x, y, size, original, coded)))
     return scenes
 
@@ -103,6 +103,18 @@ def at_rate(
 
 def busiest(image: Image8, size: int) -> tuple[int, int]:
     """Return x and y of the window with most detail, `size` pixels wide and on a grid of half that size."""
+    detail = _detail(image, size)
+    return max(detail, key=lambda corner: detail[corner])
+
+
+def calmest(image: Image8, size: int) -> tuple[int, int]:
+    """Return x and y of the window with least detail, otherwise as `busiest`."""
+    detail = _detail(image, size)
+    return min(detail, key=lambda corner: detail[corner])
+
+
+def _detail(image: Image8, size: int) -> dict[tuple[int, int], float]:
+    """Return the mean steepness of the windows by x and y."""
     grey = image.mean(axis=2)
     steep = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]
     step = max(1, size // 2)
@@ -111,7 +123,7 @@ def busiest(image: Image8, size: int) -> tuple[int, int]:
         for y in range(0, max(1, image.shape[0] - size), step)
         for x in range(0, max(1, image.shape[1] - size), step)
     ]
-    return max(corners, key=lambda corner: float(steep[corner[1] :, corner[0] :][:size, :size].mean()))
+    return {(x, y): float(steep[y:, x:][:size, :size].mean()) for x, y in corners}
 
 
 def _coded(
@@ -133,14 +145,14 @@ def _coded(
         return []
     quality = compare(image, decoded, structural=False).psnr
     score = ssimulacra2(image, decoded)
-    return [Coded(sweep.label, bpp, quality, score, _data_uri(decoded[y : y + size, x : x + size]))]
+    return [Coded(sweep.label, bpp, quality, score, data_uri(decoded[y : y + size, x : x + size]))]
 
 
 def _error(data: bytes, image: Image8, rate: float) -> float:
     return bits_per_pixel(data, image) / rate - 1
 
 
-def _data_uri(crop: Image8) -> str:
+def data_uri(crop: Image8) -> str:
     """Return the crop as lossless WebP, which adds no artefacts to those of the codec."""
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(crop)).save(stream, "WEBP", lossless=True, quality=100)

@@ -1,5 +1,6 @@
 """Pictures to measure on, made here so that no data set is needed."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,9 +9,22 @@ import skimage.data
 from click.testing import CliRunner, Result
 from PIL import Image
 from scenes import scene
+from selenium import webdriver
+from selenium.webdriver.remote.webdriver import WebDriver
 
 from eval.cli import main
 from eval.harness.datasets import Picture, open_set
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--window-size=1200,2400",
+    # Smooth scrolling would move buttons away from under the click.
+    "--force-prefers-reduced-motion",
+    # Nothing may be fetched: every name resolves to nowhere.
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
 
 RESULTS = Path(__file__).parents[2] / "eval" / "results"
 
@@ -53,3 +67,18 @@ def command() -> Callable[..., Result]:
         return CliRunner().invoke(main, [str(word) for word in words])
 
     return run
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[WebDriver]:
+    """A headless Chromium without a network."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("no chromium with chromedriver on this machine")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
