@@ -2,6 +2,7 @@
 
     container    whole files: `write`, `Reader`, `probe`
     header       the header chunk: sizes, codec, tiling, fingerprint
+    index        where the tiles are
     chunks       signature, framing, checksums, metadata
     varint       numbers of variable length
     entropy      integers under probability tables, coded with ANS

@@ -7,9 +7,6 @@ import mmap
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bitstream import varint
 from bitstream.chunks import (
     CRC_BYTES,
@@ -28,6 +25,7 @@ from bitstream.chunks import (
 )
 from bitstream.errors import DamagedTileError, FormatError, LimitError
 from bitstream.header import MAX_PIXELS, Header, pack_header, unpack_header
+from bitstream.index import TileIndex
 
 __all__ = [
     "MAGIC",
@@ -131,9 +129,10 @@ class Reader:
                 f"{max_pixels}; raise max_pixels if you trust the file"
             )
         index, offset = self._read_chunks(offset)
-        self._offsets = self._tile_offsets(index, offset)
-        if strict and self._offsets[-1] < len(self._data):
-            extra = len(self._data) - int(self._offsets[-1])
+        self._index = self._index_of(index, offset)
+        end = self._index.end if isinstance(self._index, TileIndex) else self._index[1]
+        if strict and end < len(self._data):
+            extra = len(self._data) - end
             raise FormatError(f"{extra} bytes stand after the last tile: cut them off, or read without strict")
 
     def _read_chunks(self, offset: int) -> tuple[memoryview | None, int]:
@@ -159,20 +158,13 @@ class Reader:
         self.metadata[name] = unpack_metadata(payload, self._metadata_left, name)
         self._metadata_left -= len(self.metadata[name])
 
-    def _tile_offsets(self, index: memoryview | None, start: int) -> NDArray[np.int64]:
-        """Return where each tile chunk begins and where the last one ends: int64, shape (tile_count + 1,)."""
+    def _index_of(self, payload: memoryview | None, start: int) -> TileIndex | tuple[int, int]:
+        """Return the index of several tiles, or where the chunk of a single one begins and ends."""
         count = self.header.tile_count
-        if (index is None) != (count == 1):
-            state = "has no tile index" if index is None else "has a tile index for a single tile"
+        if (payload is None) != (count == 1):
+            state = "has no tile index" if payload is None else "has a tile index for a single tile"
             raise FormatError(f"the file {state}: it is damaged")
-        if index is None:
-            return np.array([start, self._single_tile_end(start)], np.int64)
-        if len(index) < count:
-            raise FormatError(f"the tile index has {len(index)} bytes for {count} tiles: the file is damaged")
-        lengths = varint.unpack_all(index, count)
-        length_bytes = 1 + sum((lengths >= 1 << shift).astype(np.int64) for shift in (7, 14, 21, 28))
-        sizes = 1 + length_bytes + lengths + CRC_BYTES
-        return np.concatenate(([start], start + np.cumsum(sizes)))
+        return (start, self._single_tile_end(start)) if payload is None else TileIndex(payload, count, start)
 
     def _single_tile_end(self, start: int) -> int:
         """Return where the only tile should end; the end of the data if its length cannot be read."""
@@ -189,7 +181,7 @@ class Reader:
         """
         if not 0 <= tile < self.header.tile_count:
             raise IndexError(f"there are {self.header.tile_count} tiles, counted from 0; asked for {tile}")
-        start, end = int(self._offsets[tile]), int(self._offsets[tile + 1])
+        start, end = self._index.span(tile) if isinstance(self._index, TileIndex) else self._index
         if end > len(self._data):
             left = max(0, len(self._data) - start)
             raise DamagedTileError(tile, f"{left} of its {end - start} bytes are there, the file is truncated")

@@ -26,6 +26,9 @@ MAX_TOTAL = 2**40
 MAX_VALUE = 2**24 - 1
 """Largest magnitude of a symbol."""
 
+LARGE_PASS = 2**20
+"""Passes of more symbols are decoded in parts, to save memory."""
+
 PRECISION = 24
 """Bits of the fixed-point probabilities; fixed by `constriction`'s Python interface."""
 
@@ -183,6 +186,8 @@ class Decoder:
         Raises FormatError on a value that no encoder writes, ValueError on an index without a table.
         """
         indices = _checked_indices(indices, self._tables)
+        if indices.size > LARGE_PASS:
+            return self._decode_large(indices)
         order, radii, groups = _group(indices, self._tables)
         values = np.empty(order.size, np.int32)
         for table, start, stop in groups:
@@ -193,6 +198,25 @@ class Decoder:
             values[outside] = self._decode_escapes(radii[outside])
         symbols = np.zeros(indices.size, np.int32)
         symbols[order] = values
+        return symbols
+
+    def _decode_large(self, indices: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Do the same in 4 bytes a symbol, where sorting would take 20."""
+        symbols = np.zeros(indices.size, np.int32)
+        escaped: list[NDArray[np.int64]] = []
+        parts = [slice(start, start + LARGE_PASS) for start in range(0, indices.size, LARGE_PASS)]
+        present = [np.bincount(indices[part], minlength=len(self._tables)) for part in parts]
+        for table in range(1, len(self._tables)):
+            radius = int(self._tables.radii[table])
+            for part, counts in zip(parts, present, strict=True):
+                if counts[table]:
+                    places = np.flatnonzero(indices[part] == table) + part.start
+                    values = self._coder.decode(self._tables.model(table), places.size) - radius
+                    symbols[places] = values
+                    escaped.append(places[values > radius])
+        places = np.concatenate(escaped) if escaped else np.zeros(0, np.int64)
+        if places.size:
+            symbols[places] = self._decode_escapes(self._tables.radii[indices[places]])
         return symbols
 
     def _decode_escapes(self, radii: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -86,6 +86,14 @@ class Header:
         """Number of tiles, at least 1."""
         return self.tiles_across * self.tiles_down
 
+    def tile_rows(self, y: int, height: int) -> range:
+        """Return the rows of tiles that the pixel rows y .. y + height - 1 touch."""
+        return range(y // self.tile_size, (y + height - 1) // self.tile_size + 1) if self.tile_size else range(1)
+
+    def tile_columns(self, x: int, width: int) -> range:
+        """Return the columns of tiles that the pixel columns x .. x + width - 1 touch."""
+        return range(x // self.tile_size, (x + width - 1) // self.tile_size + 1) if self.tile_size else range(1)
+
     def tile_box(self, tile: int) -> tuple[int, int, int, int]:
         """Return (x, y, width, height) in pixels of tile number `tile`, counted row by row; IndexError."""
         if not 0 <= tile < self.tile_count:

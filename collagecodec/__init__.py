@@ -21,6 +21,7 @@ from collagecodec.errors import (
     UnsupportedImageError,
 )
 from collagecodec.io.files import OutputExistsError
+from collagecodec.io.limits import Limits
 from collagecodec.plugins import pillow as _pillow
 
 _pillow.register()
@@ -32,6 +33,7 @@ __all__ = [
     "FormatError",
     "Info",
     "LimitError",
+    "Limits",
     "MissingLibraryError",
     "ModelMismatchError",
     "OutputExistsError",

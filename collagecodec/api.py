@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import VERSION, Header, Reader
+from bitstream.container import VERSION, Header
 from collagecodec.errors import FormatError
 from collagecodec.geo.reference import adjusted
 from collagecodec.io.files import atomic, load
+from collagecodec.io.limits import DEFAULT_LIMITS, Limits
 from collagecodec.io.picture import MODES
 from collagecodec.options import Bytes, DecodeOptions, EncodeOptions, File, Mode, Picture
 from collagecodec.sampling.rendering import Rendering
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from collagecodec.codecs.base import Codec
     from collagecodec.codecs.rate_control import Target
     from collagecodec.operator.collage import Collage
+
+COLLAGE_BYTES = 200
+"""Memory of the maps that `collages` returns, for each pixel of the picture."""
 
 
 def _content(file: File) -> Bytes:
@@ -137,6 +141,7 @@ def decode_bands(
     region: Region | None = None,
     fast: bool = False,
     tolerate_damage: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Decoded:
     """Decode a `.clg` file band by band, with memory for the width of the picture and the size of a tile.
 
@@ -145,9 +150,10 @@ def decode_bands(
     from collagecodec.codecs import registry
 
     request = Request.of(scale, size, region)
-    reader = Reader(_content(data), strict=not tolerate_damage)
+    reader = limits.reader(_content(data), strict=not tolerate_damage)
     codec = registry.class_of(reader.header)
-    rendering = codec.rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage)
+    options = {"fast": fast, "tolerate_damage": tolerate_damage}
+    rendering = codec.rendering(reader, request, **options, limits=limits)
     metadata = adjusted(reader.metadata, *request.resolve(reader.header.width, reader.header.height))
     return Decoded(**vars(rendering), metadata=metadata, alpha=reader.header.channels in (2, 4))
 
@@ -160,33 +166,39 @@ def decode(
     region: Region | None = None,
     fast: bool = False,
     tolerate_damage: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Image8:
     """Decode a `.clg` file to uint8 pixels, (H, W) for grey and (H, W, C) otherwise.
 
     The decoder first cuts `region` (x, y, width, height) in stored pixels; then `scale` multiplies both sides,
     rounded up, or `size` (width, height) sets them. The time depends on the size of the output and on the tiles
     of the region. `fast` skips the restoration. With `tolerate_damage`, unreadable tiles become mid-grey. A
-    codec that does not support one of these two options refuses it.
+    codec that does not support one of these two options refuses it. `limits` bound the pixels and the memory
+    of the call, and are compared with the header before memory is allocated.
 
     Raises FormatError (damaged or foreign files), DamagedTileError, LimitError, ModelMismatchError,
     UnsupportedImageError, and ValueError for an invalid region, scale or option.
     """
     return decode_bands(
-        data, scale=scale, size=size, region=region, fast=fast, tolerate_damage=tolerate_damage
+        data, scale=scale, size=size, region=region, fast=fast, tolerate_damage=tolerate_damage, limits=limits
     ).gather()
 
 
-def collages(data: File) -> tuple[Collage, ...]:
+def collages(data: File, *, limits: Limits = DEFAULT_LIMITS) -> tuple[Collage, ...]:
     """Return the contractive maps of a file: for every plane the operator and its code (`a`, `b`, `gamma`).
 
     Raises the errors of `decode`, and ValueError for a codec that is not a collage.
     """
     from collagecodec.codecs import registry
+    from collagecodec.codecs.boundary import project_errors
 
-    reader = Reader(_content(data))
-    codec = registry.class_of(reader.header)
-    codec.check_header(reader.header)
-    return codec.collages(reader)
+    reader = limits.reader(_content(data))
+    header = reader.header
+    codec = registry.class_of(header)
+    codec.check_header(header)
+    limits.check_memory(COLLAGE_BYTES * header.width * header.height)
+    with project_errors():
+        return codec.collages(reader)
 
 
 @dataclass(frozen=True)
@@ -224,12 +236,15 @@ class Info:
         return dataclasses.asdict(self)
 
 
-def info(data: File) -> Info:
-    """Describe a `.clg` file without decoding it. Raises FormatError, LimitError, UnsupportedImageError."""
+def info(data: File, *, limits: Limits = DEFAULT_LIMITS) -> Info:
+    """Describe a `.clg` file without decoding it; of the limits, that of the metadata applies.
+
+    Raises FormatError, LimitError, UnsupportedImageError.
+    """
     from collagecodec.codecs import models, registry
 
     data = _content(data)
-    reader = Reader(data, strict=False)
+    reader = limits.reader(data, strict=False)
     header = reader.header
     return Info(
         width=header.width,

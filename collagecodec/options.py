@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, TypedDict
 
 from numpy.typing import NDArray
 
+from collagecodec.io.limits import Limits
 from collagecodec.sampling.request import Region, Scale, Size
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class DecodeOptions(TypedDict, total=False):
     region: Region | None
     fast: bool
     tolerate_damage: bool
+    limits: Limits
 
 
 class EncodeOptions(TypedDict, total=False):

@@ -275,7 +275,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(data, width, heig
     fingerprint = Reader(data).header.fingerprint
     header = Header(1, width, height, 3, tile_size=tile, fingerprint=fingerprint, params=b"\0\5")
     file = write(header, [b""] * header.tile_count)
-    with pytest.raises(LimitError, match=r"tile|memory"):
+    with pytest.raises(LimitError, match="over the limit"):
         next(iter(collagecodec.decode_bands(file)))
 
 

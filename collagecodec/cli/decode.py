@@ -13,7 +13,7 @@ import click
 from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
 from collagecodec.cli.values import Count, Region, Scale, Size
-from collagecodec.errors import LimitError, UnsupportedImageError
+from collagecodec.errors import UnsupportedImageError
 from collagecodec.io.files import STANDARD, OutputExistsError, load
 from collagecodec.io.raster_sinks import GDAL_PREFIX
 from collagecodec.io.saving import ALL_FORMATS, RASTERS, known_format, save
@@ -25,17 +25,12 @@ if TYPE_CHECKING:
     from collagecodec.api import Decoded
 
 
-MAX_PIXELS = 10**9
-"""Larger pictures are written only if the caller allows it."""
-
-
 @dataclass(frozen=True)
 class Plan:
-    """What holds for all files of a command: replace what exists, write nothing, the largest picture."""
+    """What holds for all files of a command: replace what exists, write nothing."""
 
     force: bool
     dry_run: bool
-    max_pixels: int
 
 
 @dataclass(frozen=True)
@@ -63,8 +58,12 @@ class Task:
 @click.option("--fast", is_flag=True, help="Skip the restoration: faster, a little less sharp.")
 @click.option("--tolerate-damage", is_flag=True, help="Decode the intact tiles of a damaged file.")
 @click.option(
-    "--max-pixels", type=Count(), default=MAX_PIXELS, metavar="COUNT", show_default="1e9",
-    help="Refuse to write a larger picture.",
+    "--limit-pixels", "--max-pixels", "limit_pixels", type=Count(1000),
+    help="Most pixels to decode or write, such as 500M; files that ask for more are refused.  [default: 537M]",
+)  # fmt: skip
+@click.option(
+    "--limit-memory", type=Count(1024),
+    help="Most memory for decoding beside the picture, such as 2G.  [default: 1G]",
 )  # fmt: skip
 @click.option(
     "-o", "--output",
@@ -97,7 +96,8 @@ def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     targets = inputs.outputs(items, output, inputs.Naming(_suffix(given["kind"]), mark=".decoded"))
     options = {name: given[name] for name in ("scale", "size", "region") if given[name] is not None}
     options |= {name: True for name in ("fast", "tolerate_damage") if given[name]}
-    plan = Plan(given["force"], given["dry_run"], given["max_pixels"])
+    options |= _limits(given)
+    plan = Plan(given["force"], given["dry_run"])
     tasks = [
         Task(item.path, target, _format(target, given["kind"]), plan, len(items) == 1, options)
         for item, target in zip(items, targets, strict=True)
@@ -113,6 +113,16 @@ def _suffix(kind: str | None) -> str:
     if kind is None or kind.lower().startswith(GDAL_PREFIX):
         return ".png" if kind is None else ".tif"
     return ".tif" if kind.lower() in RASTERS and kind.lower() != "jp2" else f".{kind.lower()}"
+
+
+def _limits(given: dict[str, Any]) -> dict[str, Any]:
+    names = {"pixels": "limit_pixels", "working_bytes": "limit_memory"}
+    changed = {field: given[name] for field, name in names.items() if given[name] is not None}
+    if not changed:
+        return {}
+    from collagecodec.io.limits import Limits
+
+    return {"limits": Limits(**changed)}
 
 
 def _format(target: str, kind: str | None) -> str:
@@ -133,7 +143,6 @@ def decode_one(task: Task) -> dict[str, Any]:
     begun = time.perf_counter()
     decoded = api.decode_bands(load(task.source), **task.options)
     facts = {"input": task.source, "output": task.target, "width": decoded.width, "height": decoded.height}
-    _check_size(decoded.width, decoded.height, task.plan.max_pixels)
     if task.plan.dry_run:
         return facts | {"dry_run": True}
     if task.target != STANDARD:
@@ -146,14 +155,6 @@ def decode_one(task: Task) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - begun, 3),
         "damaged_tiles": decoded.damaged,
     }
-
-
-def _check_size(width: int, height: int, limit: int) -> None:
-    if width * height > limit:
-        raise LimitError(
-            f"the picture would have {width}x{height} pixels, {width * height / 1e9:.1f} gigapixels: decode a "
-            f"--region or a smaller --scale, or allow it with --max-pixels {width * height}"
-        )
 
 
 def _watched(decoded: Decoded) -> Iterator[NDArray[np.uint8]]:

@@ -13,6 +13,29 @@ else:
     _Type = click.ParamType
 
 
+class Count(_Type):
+    """'500M' or '3e9': an integer, with one of the suffixes K, M, G for powers of `base`."""
+
+    name = "N"
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the integer."""
+        if not isinstance(value, str):
+            return value
+        digits = value.rstrip("KMGkmg")
+        power = {"": 0, "K": 1, "M": 2, "G": 3}.get(value[len(digits) :].upper())
+        try:
+            count = int(digits) if digits.isdecimal() else float(digits)
+        except ValueError:
+            count = 0
+        if power is None or not 1 <= count < float("inf"):
+            self.fail(f"{value!r} is not a count; give a number such as 800000, 3e9, 500M or 2G", param, ctx)
+        return int(count * self.base**power)
+
+
 class Scale(_Type):
     """A factor such as '4', '0.5' or '1/2', as an int, a float or a Fraction."""
 
@@ -87,21 +110,3 @@ class Range(_Type):
         if not -float("inf") < low < high < float("inf"):
             self.fail(f"{value!r} is not a range; give the smaller number first, as in 0,4095", param, ctx)
         return low, high
-
-
-class Count(_Type):
-    """A positive integer that may be written like 3e9."""
-
-    name = "count"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the integer."""
-        if not isinstance(value, str):
-            return value
-        try:
-            count = float(value)
-        except ValueError:
-            count = 0.0
-        if not 1 <= count < float("inf"):
-            self.fail(f"{value!r} is not a count; give a number such as 1000000 or 3e9", param, ctx)
-        return int(count)

@@ -33,7 +33,7 @@ def unpack_alpha(data: memoryview, height: int, width: int) -> NDArray[np.uint8]
         raise FormatError(
             f"the alpha plane of a tile cannot be inflated ({error}): the file is damaged"
         ) from error
-    if len(rows) != height * width or not inflater.eof:
+    if len(rows) != height * width or not inflater.eof or inflater.unused_data:
         raise FormatError("the alpha plane of a tile has the wrong size: the file is damaged")
     plane = np.frombuffer(rows, np.uint8).reshape(height, width)
     return np.cumsum(plane, axis=0, dtype=np.uint8) if data[0] == ABOVE else plane

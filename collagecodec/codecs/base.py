@@ -22,8 +22,10 @@ import numpy as np
 
 from bitstream.container import Reader
 from bitstream.header import MAX_PIXELS, NO_FINGERPRINT, PRIVATE_NUMBERS, Header
+from collagecodec.codecs.boundary import guarded, project_errors
 from collagecodec.codecs.rate_control import RateParameter, Target, psnr_search, size_search
-from collagecodec.errors import FormatError, LimitError, UnsupportedImageError
+from collagecodec.errors import CollageError, FormatError, LimitError, UnsupportedImageError
+from collagecodec.io.limits import DEFAULT_LIMITS, UNLIMITED, Limits
 from collagecodec.io.picture import MODES, squeeze
 from collagecodec.io.sources import ArraySource, Source
 from collagecodec.sampling.rendering import Rendering
@@ -36,6 +38,10 @@ Progress = Callable[[float, str], None]
 """Callback with the share of the work done, 0..1, and a short, possibly empty text such as the current PSNR."""
 Trial = Callable[[int], bytes]
 """Encodes a fixed source at a rate code and returns the complete file."""
+
+
+class NoCollageError(CollageError, ValueError):
+    """The codec of the file stores no contractive map."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +143,8 @@ class Codec(ArrayCodec):
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:
-        """Return the contractive maps of a file of this codec; ValueError if the codec is not a collage."""
-        raise ValueError(f"the codec {cls.name!r} stores no contractive map")
+        """Return the contractive maps of a file of this codec; NoCollageError if the codec is not a collage."""
+        raise NoCollageError(f"the codec {cls.name!r} stores no contractive map")
 
     @classmethod
     def step_of(cls, header: Header) -> float | None:
@@ -151,24 +157,61 @@ class Codec(ArrayCodec):
 
     def decode(
         self, data: bytes, *, scale: Scale = 1, size: Size | None = None, region: Region | None = None,
-        fast: bool = False, tolerate_damage: bool = False,
+        fast: bool = False, tolerate_damage: bool = False, limits: Limits = DEFAULT_LIMITS,
     ) -> Image8:  # fmt: skip
         """Return the picture; see `collagecodec.decode`."""
-        reader = Reader(data, strict=not tolerate_damage)
+        reader = limits.reader(data, strict=not tolerate_damage)
         request = Request.of(scale, size, region)
-        return self.rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage).gather()
+        options = {"fast": fast, "tolerate_damage": tolerate_damage}
+        return self.rendering(reader, request, **options, limits=limits).gather()
 
     @classmethod
     def rendering(
-        cls, reader: Reader, request: Request, *, fast: bool = False, tolerate_damage: bool = False
+        cls,
+        reader: Reader,
+        request: Request,
+        *,
+        fast: bool = False,
+        tolerate_damage: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> Rendering:
-        """Check the header and the options, then `open` the file; ValueError for a refused option."""
-        cls.check_header(reader.header)
+        """Check the header, the options and the limits, then `open` the file.
+
+        Raises what `open` raises, and ValueError for a refused option or an invalid request. Whatever else a file
+        provokes, here or while the bands are computed, becomes a FormatError or a LimitError.
+        """
+        header = reader.header
+        cls.check_header(header)
         for option, requested in (("fast", fast), ("tolerate_damage", tolerate_damage)):
             if requested and option in cls.refused_options:
                 reason = cls.refused_options[option]
                 raise ValueError(f"{option} is not for files of the codec {cls.name!r}: {reason}; leave it out")
-        return cls.open(reader, request, fast=fast, tolerate_damage=tolerate_damage)
+        size = request.resolve(header.width, header.height)[1]
+        with project_errors():
+            limits.check_pixels(cls.decoded_pixels(header, request), size)
+            limits.check_memory(cls.working_bytes(header, request, fast=fast))
+            rendering = cls.open(reader, request, fast=fast, tolerate_damage=tolerate_damage)
+        rendering.bands = guarded(rendering.bands)
+        return rendering
+
+    @classmethod
+    def decoded_pixels(cls, header: Header, request: Request) -> int:
+        """Return the pixels of the stored picture that have to be decoded: those of the tiles of the region."""
+        (x, y, w, h), _ = request.resolve(header.width, header.height)
+        side = header.tile_size or max(header.width, header.height)
+        rows, columns = header.tile_rows(y, h), header.tile_columns(x, w)
+        down = min(rows.stop * side, header.height) - rows.start * side
+        across = min(columns.stop * side, header.width) - columns.start * side
+        return down * across
+
+    @classmethod
+    def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
+        """Return an upper bound of the memory that rendering a valid request takes, beside file and output.
+
+        It is compared with `Limits.working_bytes` before the file is opened. A codec that overrides it must not
+        allocate in proportion to the header. The default, 0, is for codecs whose memory follows the output.
+        """
+        return 0
 
     def encode_target(
         self,
@@ -226,7 +269,7 @@ class Codec(ArrayCodec):
         """Return the PSNR in dB of a file against its source, over the colour samples; infinite if lossless."""
         colours = 3 if source.channels > 2 else 1
         total, row = 0, 0
-        for band in cls.rendering(Reader(data), Request()):
+        for band in cls.rendering(Reader(data), Request(), limits=UNLIMITED):
             decoded = band.reshape(len(band), source.width, -1)[..., :colours]
             original = source.rows(row, row + len(band))[..., :colours]
             total += int(np.square(original.astype(np.int32) - decoded).sum(dtype=np.int64))

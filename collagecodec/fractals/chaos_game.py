@@ -43,7 +43,7 @@ KERNELS = (
 )
 """The kernels, from the middle outwards, in 1/256: exp(-j^2 / tau) for tau = 0, 1/4, 1/2, 3/4, 1, 3/2, 2, 3."""
 
-_BAND = 256
+BAND = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +114,7 @@ class Frame:
 
     def rim(self, game: Game) -> int:
         """Return the width of the rim whose points reach into the frame. LimitError if it has too many pixels."""
-        spread = self.spread(game)
-        rim = len(KERNELS[game.kernel]) * spread - 1
+        rim = len(KERNELS[game.kernel]) * self.spread(game) - 1
         if (self.size[0] + 2 * rim) * (self.size[1] + 2 * rim) > 2 * MAX_PIXELS:
             raise LimitError(
                 f"{self.size[0]}x{self.size[1]} pixels enlarge {self.width}x{self.height} too much: "
@@ -197,8 +196,8 @@ def brightness(counts: NDArray[np.int32], points: int, game: Game, frame: Frame)
     """Return the pixels of the frame, uint8 (H, W), from the result of `hits`."""
     rim = frame.rim(game)
     picture = np.empty((frame.size[1], frame.size[0]), np.uint8)
-    for top in range(0, frame.size[1], _BAND):
-        bottom = min(top + _BAND, frame.size[1])
+    for top in range(0, frame.size[1], BAND):
+        bottom = min(top + BAND, frame.size[1])
         picture[top:bottom] = levels(gathered(counts[top : bottom + 2 * rim], game, frame), points, game, frame)
     return picture
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from bitstream.chunks import probe
 from bitstream.container import Reader
 from collagecodec.errors import CollageError
+from collagecodec.io.limits import DEFAULT_LIMITS, Limits
 from collagecodec.io.picture import MODES, metadata_of
 from collagecodec.io.pillow_metadata import info_of
 
@@ -74,7 +75,9 @@ class CollageImageFile(ImageFile.ImageFile):
             from collagecodec import api
 
             try:
-                pixels = api.decode(self._data, size=None if self._scale == 1 else self._size)
+                # Pillow has compared the size with its own limit when it opened the file.
+                limits = Limits(pixels=max(DEFAULT_LIMITS.pixels, self._full_size[0] * self._full_size[1]))
+                pixels = api.decode(self._data, size=None if self._scale == 1 else self._size, limits=limits)
             except CollageError as error:
                 raise OSError(str(error)) from error
             self.im = Image.frombytes(self.mode, self._size, pixels.tobytes()).im

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from collagecodec.sampling.request import Size
 from collagecodec.sampling.resample import Axis, Samples
 
+_PARTS = 2**25
+"""Memory of the sums of a part of an axis, and of small tables."""
 Band = Samples
 
 
@@ -36,6 +39,16 @@ def resampled(
         if done < vertical.count:
             needed = max(int(vertical.taps[done, 0]), origin)
             held, origin = held[:, needed - origin :], needed
+
+
+def resampling_bytes(channels: int, rows: int, samples: Size, size: Size) -> int:
+    """Return an upper bound of the memory of `resampled` and of the pixels of a band.
+
+    `samples` (width, height) is what the axes begin with, `size` what they lead to; a band has `rows` rows.
+    """
+    axes = sum(64 * length + 256 * count for length, count in zip(samples, size, strict=True))
+    out = min(256, -(-rows * size[1] // samples[1])) + 8
+    return _PARTS + axes + channels * (8 * rows * samples[0] + (16 * rows + 32 * out) * size[0])
 
 
 def _across(band: Band, horizontal: Axis) -> Band:

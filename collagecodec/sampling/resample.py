@@ -20,6 +20,8 @@ Samples = NDArray[np.float32 | np.int16]
 
 UNIT = 2**14
 PHASES = 1024
+_PART = 2**19
+"""Sums that are computed at a time."""
 
 
 @lru_cache(maxsize=1)
@@ -101,9 +103,15 @@ class Axis:
         compiled = planes.resample(values, self.taps[first:last] - origin, self.weights[first:last])
         if compiled is not None:
             return compiled
-        total = np.zeros((values.shape[0], last - first, values.shape[2]), np.int64)
-        source = values.astype(np.int64)
-        for tap in range(self.weights.shape[1]):
-            weight = self.weights[first:last, tap, None]
-            total += weight * source[:, self.taps[first:last, tap] - origin]
-        return ((total + UNIT // 2) >> 14).astype(np.float32)
+        result = np.empty((values.shape[0], last - first, values.shape[2]), np.float32)
+        # A part at a time: the sums take 64 bits, and would outweigh a wide band otherwise.
+        step = max(1, _PART // max(last - first, values.shape[1]))
+        for plane in range(values.shape[0]):
+            for start in range(0, values.shape[2], step):
+                part = slice(start, start + step)
+                source = values[plane, :, part].astype(np.int64)
+                total = np.full((last - first, source.shape[1]), UNIT // 2, np.int64)
+                for tap in range(self.weights.shape[1]):
+                    total += self.weights[first:last, tap, None] * source[self.taps[first:last, tap] - origin]
+                result[plane, :, part] = total >> 14
+        return result

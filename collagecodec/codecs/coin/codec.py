@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from bitstream.container import Reader, write
+from bitstream.container import Header, Reader, write
 from collagecodec.codecs.base import Codec, Progress, whole_picture
 from collagecodec.codecs.coin import entropy, half
-from collagecodec.codecs.coin.siren import Shape, Siren, coordinates
+from collagecodec.codecs.coin.siren import BLOCK, MAX_WIDTH, Shape, Siren, coordinates
 from collagecodec.errors import FormatError, LimitError
 from collagecodec.io.picture import squeeze
 from collagecodec.sampling.rendering import Rendering
 from collagecodec.sampling.request import Image8, Request
+from collagecodec.sampling.threads import thread_count
 
 if TYPE_CHECKING:
     from collagecodec.codecs.coin.encoder.fitting import Checkpoint, Plan
@@ -37,8 +38,6 @@ NETS = ("5x20", "5x30", "10x28", "10x40", "13x49")
 """The networks of the paper, its appendix A: layers x width."""
 STEPS = 50_000
 MAX_FIT_PIXELS = 2**25
-MAX_PIXELS = 2**28
-"""Maximum number of pixels in a rendering; each takes a pass through the network."""
 BAND_PIXELS = 2**20
 """Approximate number of pixels that are evaluated at a time."""
 FOLDER_VARIABLE = "COLLAGE_CHECKPOINTS"
@@ -132,11 +131,6 @@ class CoinCodec(Codec):
         header = reader.header
         network = network_of(reader)
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
-        if width * height > MAX_PIXELS:
-            raise LimitError(
-                f"{width}x{height} pixels exceed the {MAX_PIXELS} that coin renders at once: decode a "
-                "region or a smaller scale"
-            )
         longest = max(header.width, header.height)
         columns = coordinates(x, w, width, header.width, longest)
         step = max(1, BAND_PIXELS // width)
@@ -147,6 +141,19 @@ class CoinCodec(Codec):
                 yield squeeze(network.render(rows[first : first + step], columns))
 
         return Rendering(width, height, header.channels, bands())
+
+    @classmethod
+    def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
+        """See `Codec.working_bytes`: a band of pixels, the coordinates, and the layers of blocks of pixels."""
+        width, height = request.resolve(header.width, header.height)[1]
+        layers = 12 * 8 * BLOCK * (MAX_WIDTH + 1) * thread_count()
+        return 4 * header.channels * max(BAND_PIXELS, width) + 4 * (width + height) + layers + 2**24
+
+    @classmethod
+    def decoded_pixels(cls, header: Header, request: Request) -> int:
+        """See `Codec.decoded_pixels`. The network is evaluated at the pixels of the output only."""
+        width, height = request.resolve(header.width, header.height)[1]
+        return width * height
 
     def _shape(self, outputs: int) -> Shape:
         """Return the network shape for grey (1) or colour (3) output; ValueError if `net` is malformed."""

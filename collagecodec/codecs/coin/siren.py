@@ -86,7 +86,7 @@ class Siren:
                 _check(matrix)
             self._layers.append(matrix.astype(np.float64))
 
-    def samples(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def samples(self, rows: NDArray[np.int32], columns: NDArray[np.int32]) -> NDArray[np.uint8]:
         """Return the samples 0 .. 255 at (rows[i], columns[i]), coordinates in 2^-20: uint8 (outputs, n)."""
         count = len(rows)
         inputs = np.full((3, count), float(1 << SINE_BITS))
@@ -101,7 +101,7 @@ class Siren:
         sums = (self._layers[-1] @ inputs).astype(np.int64) >> 14
         return np.clip((sums * 255 + (1 << 29)) >> 30, 0, 255).astype(np.uint8)
 
-    def render(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def render(self, rows: NDArray[np.int32], columns: NDArray[np.int32]) -> NDArray[np.uint8]:
         """Return the picture at the coordinates `rows` (H,), `columns` (W,) in 2^-20: uint8 (H, W, outputs)."""
         height, width = len(rows), len(columns)
         pixels = np.empty((height * width, len(self._layers[-1])), np.uint8)
@@ -124,16 +124,22 @@ def _check(matrix: Matrix) -> None:
         raise FormatError(f"a row of weights sums to {limit >> WEIGHT_BITS} or more: the file is damaged")
 
 
-def coordinates(start: int, length: int, count: int, total: int, longest: int) -> NDArray[np.int64]:
+def coordinates(start: int, length: int, count: int, total: int, longest: int) -> NDArray[np.int32]:
     """Return the coordinates of `count` pixel centres spread over start .. start + length of an axis.
 
     The axis has `total` stored pixels, and the longer axis of the picture `longest`. The longer axis reaches from
-    -1 to 1; the other has the same scale and 0 in the middle. The result is in 2^-20, rounded half up: int64
+    -1 to 1; the other has the same scale and 0 in the middle. The result is in 2^-20, rounded half up: int32
     (count,).
     """
-    # The coordinates are fractions with the denominator longest * count.
-    exact = 3 * longest * count << SINE_BITS + 1 < 2**62
-    index = np.arange(count, dtype=np.int64 if exact else object)
-    numerator = (2 * index + 1) * length + (2 * start - total) * count
-    whole = longest * count
-    return np.asarray(((numerator << SINE_BITS + 1) + whole) // (2 * whole), np.int64)
+    # The coordinates are fractions with the denominator longest * count, below 2^48. Their 20 bits after the
+    # point come from two divisions, so that every number stays below 2^63.
+    result = np.empty(count, np.int32)
+    whole, digits = longest * count, SINE_BITS // 2
+    for first in range(0, count, BLOCK):
+        index = np.arange(first, min(first + BLOCK, count), dtype=np.int64)
+        value, rest = np.divmod((2 * index + 1) * length + (2 * start - total) * count, whole)
+        for _ in range(2):
+            digit, rest = np.divmod(rest << digits, whole)
+            value = (value << digits) + digit
+        result[first : first + BLOCK] = value + (2 * rest >= whole)
+    return result

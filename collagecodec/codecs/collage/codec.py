@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bitstream.container import Header, Reader
 from collagecodec.codecs.base import Codec, Progress, Trial
 from collagecodec.codecs.collage.decoder import Picture
+from collagecodec.codecs.collage.memory import working_bytes
 from collagecodec.codecs.collage.model import load_decoder
 from collagecodec.codecs.collage.quantiser import MAX_STEP, STEP_UNIT
 from collagecodec.codecs.collage.rendering import render
@@ -101,6 +102,11 @@ class CollageCodec(Codec):
     ) -> Rendering:
         """See `Codec.open`. Raises ModelMismatchError if the model of the file is not installed."""
         return render(_picture(reader, tolerate_damage), request, fast)
+
+    @classmethod
+    def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
+        """See `Codec.working_bytes`. Raises ModelMismatchError if the model of the file is not installed."""
+        return working_bytes(header, load_decoder(header.fingerprint.hex()), request, fast)
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:

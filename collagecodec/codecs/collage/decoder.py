@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bitstream import varint
 from bitstream.container import Header, Reader
 from collagecodec.codecs.collage.model import DecoderModel
+from collagecodec.codecs.collage.prior import MAX_CODE
 from collagecodec.codecs.collage.quantiser import multipliers, rate_index_of
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
 from collagecodec.kernels.rans import Decoder
@@ -27,10 +28,12 @@ MIN_BAND = 6
 """Minimum number of block rows in a band."""
 BAND_CELLS = 1000
 """Approximate number of cells in a band, so that its codes and pixels fit the cache."""
+STRIP_CELLS = 1500
+"""Maximum number of cells in a band; wider bands are divided into strips, to save memory."""
 MAX_TILE_CELLS = 2**17
 """Maximum number of cells in a tile, checked before memory is allocated for them."""
-MAX_CODE_BYTES = 2**33
-"""Maximum number of bytes for the codes of a row of tiles."""
+MAX_PRODUCT = 2**18
+"""Largest magnitude of a code times its multiplier, in 1/4 level: no picture reaches it, and sums stay exact."""
 
 
 @dataclass
@@ -68,15 +71,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class CodeBand:
-    """The codes of the cells of a band in units of 1/4 level, for blocks of n x n samples."""
+    """The codes of the cells of a band, or of a strip of it, for blocks of n x n samples."""
 
     n: int
-    codes: NDArray[np.int32]
-    """(rows + 1, columns + 1, C)."""
+    codes: NDArray[np.int16]
+    """(rows + 1, columns + 1, C'): the channels that are decoded, without the multipliers."""
     rows: Span
     """Number of block rows in the margin, above and below."""
     columns: Span
     """Number of block columns in the margin, left and right."""
+    last: bool = True
+    """Whether the band ends here; otherwise its next strip follows on the right."""
 
 
 @dataclass
@@ -113,25 +118,30 @@ class Picture:
         count = len(self.model.prior.slices)
         return min(count, max(1, int(n - 1).bit_length())) if n < self.model.dictionary.cell else count
 
-    def tile_codes(self, row: int, column: int, slices: int) -> NDArray[np.int32]:
-        """Decode the codes of a tile: int32 (rows, columns, C) in 1/4 level; DamagedTileError."""
+    def channels_of(self, slices: int) -> int:
+        """Return the number of channels in the first `slices` slices."""
+        return self.model.prior.slices[slices - 1].last
+
+    def tile_codes(self, row: int, column: int, slices: int) -> NDArray[np.int16]:
+        """Decode the codes of a tile: int16 (rows, columns, C'); DamagedTileError."""
         (top, bottom), (left, right) = self.layout.tile_span(row, False), self.layout.tile_span(column, True)
         index = row * self.reader.header.tiles_across + column
         shape = (bottom - top, right - left)
         try:
             _, coded = split_tile(self.reader.tile(index), self.reader.header.channels)
             return self._decode_tile(coded, shape, slices)
-        except DamagedTileError:
-            if not self.tolerate:
-                raise
         except FormatError as error:
-            if not self.tolerate:
-                raise DamagedTileError(index, str(error)) from error
-        if index not in self.damaged:
-            self.damaged.append(index)
-        return np.zeros((*shape, self.model.dictionary.channel_count), np.int32)
+            self.note_damage(index, error)
+        return np.zeros((*shape, self.channels_of(slices)), np.int16)
 
-    def _decode_tile(self, coded: memoryview, shape: tuple[int, int], slices: int) -> NDArray[np.int32]:
+    def note_damage(self, tile: int, error: FormatError) -> None:
+        """List a damaged tile; raise DamagedTileError if damage is not tolerated."""
+        if not self.tolerate:
+            raise error if isinstance(error, DamagedTileError) else DamagedTileError(tile, str(error)) from error
+        if tile not in self.damaged:
+            self.damaged.append(tile)
+
+    def _decode_tile(self, coded: memoryview, shape: tuple[int, int], slices: int) -> NDArray[np.int16]:
         decoder = Decoder(coded, self.model.prior.tables)
 
         def fetch(tables: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -140,55 +150,67 @@ class Picture:
         codes = self.model.prior.decode(fetch, *shape, self.rate_index, self.active, slices)
         if slices == len(self.model.prior.slices):
             decoder.finish()
-        codes *= self.multipliers
-        return codes
+        largest = np.maximum(codes.max((0, 1)), -codes.min((0, 1))).astype(np.int64)
+        if (largest > MAX_CODE).any() or (largest * self.multipliers[: len(largest)] > MAX_PRODUCT).any():
+            raise FormatError("a code is beyond the range of the format: the file is damaged")
+        return codes.astype(np.int16)
 
-    def cell_rows(self, first: int, last: int, left: int, right: int, slices: int) -> Iterator[NDArray[np.int32]]:
-        """Yield the codes of cell rows first .. last - 1, columns left .. right - 1, by row of tiles."""
+    def tile_rows(
+        self, first: int, last: int, left: int, right: int, slices: int, margin: int = 0
+    ) -> Iterator[tuple[int, NDArray[np.int16]]]:
+        """Yield the codes of cell rows, columns left .. right - 1, up to the end of each row of tiles.
+
+        The first of them are cell rows `first` and following. The others begin `margin` rows before their row of
+        tiles, so that bands can reach back. Each comes with the number of its first cell row.
+        """
+        held = np.zeros((0, right - left, self.channels_of(slices)), np.int16)
         for row in self.layout.tiles_of(first, last, False):
             top, bottom = self.layout.tile_span(row, False)
-            keep = slice(max(first - top, 0), min(last, bottom) - top)
-            parts = []
+            begin, end = max(first, top), min(last, bottom)
+            back = min(margin, len(held))
+            codes = np.empty((back + end - begin, *held.shape[1:]), np.int16)
+            codes[:back] = held[len(held) - back :]
             for column in self.layout.tiles_of(left, right, True):
                 start, stop = self.layout.tile_span(column, True)
                 tile = self.tile_codes(row, column, slices)
-                parts.append(tile[keep, max(left - start, 0) : min(right, stop) - start])
-            yield np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+                place = slice(max(start, left) - left, min(stop, right) - left)
+                part = slice(max(left - start, 0), min(right, stop) - start)
+                codes[back:, place] = tile[begin - top : end - top, part]
+            yield begin - back, codes
+            held = codes
 
     def code_bands(
-        self, n: int, rows: Span, columns: Span, margin: int, least: int = MIN_BAND
+        self, n: int, rows: Span, columns: Span, margin: int, least: int = MIN_BAND, strip: int = STRIP_CELLS
     ) -> Iterator[CodeBand]:
         """Yield the codes of a range of block rows and columns in bands of at least `least` block rows.
 
-        Each band includes a margin of `margin` blocks on every side, as far as the picture reaches. Raises
-        LimitError if a row of tiles needs too much memory.
+        Wide bands come in strips of about `strip` cells, from left to right. Each includes a margin of `margin`
+        blocks on every side, as far as the picture reaches.
         """
         tall, wide = (
             _extend(rows, margin, self.layout.block_rows),
             _extend(columns, margin, self.layout.block_columns),
         )
-        height = max(least, BAND_CELLS // (wide[1] - wide[0] + 1))
-        tall_cells = min(self.layout.tile_cells, self.layout.block_rows) + 1
-        size = 4 * tall_cells * (wide[1] - wide[0] + 1) * self.model.dictionary.channel_count
-        if size > MAX_CODE_BYTES:
-            raise LimitError(f"a row of tiles takes {size / 2**30:.0f} GiB to decode: decode narrower regions")
-        held: NDArray[np.int32] | None = None
-        top, first = tall[0], rows[0]
-        for codes in self.cell_rows(tall[0], tall[1] + 1, wide[0], wide[1] + 1, self.slices_for(n)):
-            held = codes if held is None else np.concatenate([held, codes])
-            reached = top + len(held) - 1
+        height = max(least, min(BAND_CELLS, strip) // (wide[1] - wide[0] + 1))
+        width = max(MIN_BAND, strip // height)
+        # A band begins at most `height` rows before the end of what is decoded; its margin reaches further back.
+        back = height + 2 * margin + 2
+        first = rows[0]
+        for top, codes in self.tile_rows(tall[0], tall[1] + 1, wide[0], wide[1] + 1, self.slices_for(n), back):
+            reached = top + len(codes) - 1
             while first < rows[1]:
                 last = min(first + height, rows[1])
                 above, below = max(first - margin, tall[0]), min(last + margin, tall[1])
                 if below > reached:
                     break
-                band = held[above - top : below + 1 - top]
-                yield CodeBand(
-                    n, band, (first - above, below - last), (columns[0] - wide[0], wide[1] - columns[1])
-                )
+                band = codes[above - top : below + 1 - top]
+                for start in range(columns[0], columns[1], width):
+                    stop = min(start + width, columns[1])
+                    west, east = max(start - margin, wide[0]), min(stop + margin, wide[1])
+                    part = band[:, west - wide[0] : east + 1 - wide[0]]
+                    around = (first - above, below - last), (start - west, east - stop)
+                    yield CodeBand(n, part, *around, last=stop == columns[1])
                 first = last
-            keep = max(first - margin, tall[0]) - top
-            held, top = held[keep:].copy(), top + keep
 
     def planes(self, band: CodeBand, margin: int = 0) -> Planes:
         """Synthesise the planes of a band: int16 (P, h, w) in 1/16 level.
@@ -196,9 +218,13 @@ class Picture:
         They include `margin` pixels around the band; beyond the picture its outermost pixels are repeated.
         """
         rows, columns, n = band.codes.shape[0] - 1, band.codes.shape[1] - 1, band.n
+        # The synthesis reads all channels, also those of slices that were not decoded.
+        codes = np.zeros((rows + 1, columns + 1, self.model.dictionary.channel_count), np.int32)
+        coded = band.codes.shape[2]
+        np.multiply(band.codes, self.multipliers[:coded], out=codes[..., :coded])
         planes = np.empty((self.plane_count, rows * n, columns * n), np.int16)
         for plane in range(self.plane_count):
-            self.model.dictionary.samples(plane, band.codes, n, planes[plane])
+            self.model.dictionary.samples(plane, codes, n, planes[plane])
         if not margin:
             return planes
         (above, below), (left, right) = band.rows, band.columns
@@ -219,10 +245,7 @@ class Picture:
 
     def finishing_margin(self, doublings: int) -> int:
         """Return the margin in pixels that `restored` needs for a number of doublings."""
-        enlargement = self.model.enlargement
-        reach = enlargement.margin if enlargement else 0
-        # Each doubling halves the pixels that its margin is counted in; margins are rounded up to even sizes.
-        return self.restoration_margin + sum(-(-reach // 2**d) + 1 & ~1 for d in range(doublings))
+        return self.restoration_margin + _doubling_margin(self.model, doublings)
 
     def restored(self, band: CodeBand, doublings: int = 0) -> Planes:
         """Return the restored planes of a band, doubled in size `doublings` times: (P, 2^d h, 2^d w).
@@ -243,6 +266,17 @@ class Picture:
             left = 2 * (left - self.model.enlargement.margin)
         inner = slice(left, -left or None)
         return window[: self.plane_count, inner, inner]
+
+
+def finishing_margin(model: DecoderModel, doublings: int) -> int:
+    """Return the margin in pixels that restoration and doublings need, if the picture is restored."""
+    return (model.restoration.margin if model.restoration else 0) + _doubling_margin(model, doublings)
+
+
+def _doubling_margin(model: DecoderModel, doublings: int) -> int:
+    reach = model.enlargement.margin if model.enlargement else 0
+    # Each doubling halves the pixels that its margin is counted in; margins are rounded up to even sizes.
+    return sum(-(-reach // 2**d) + 1 & ~1 for d in range(doublings))
 
 
 def _extend(span: Span, margin: int, limit: int) -> Span:

@@ -88,12 +88,13 @@ class Dictionary:
     def synthesise(self, plane: int, codes: NDArray[np.int32], n: int) -> NDArray[np.floating]:
         """Return the blocks of a plane, (R - 1, S - 1, n n) integers in 1/16384 pixel level.
 
-        `codes` (R, S, C) of adjacent cells are in 1/4 pixel level; n is the number of samples across a cell,
-        1..cell. The result is exact on every machine.
+        `codes` (R, S, C) of adjacent cells are in 1/4 pixel level, at most 2^18 in magnitude; n is the number of
+        samples across a cell, 1..cell. The result is exact on every machine.
         """
         rows, columns = codes.shape[0] - 1, codes.shape[1] - 1
         channels = self.planes[plane].channels
-        used = np.flatnonzero(codes.reshape(-1, codes.shape[-1])[:, channels].any(0))
+        coded = np.flatnonzero(codes.reshape(-1, codes.shape[-1]).any(0))
+        used = np.flatnonzero(np.isin(channels, coded))
         nonzero = codes[..., channels[used]].astype(np.float32)
         shifts = [nonzero[y : rows + y, x : columns + x] for y in (0, 1) for x in (0, 1)]
         four = np.concatenate(shifts, axis=2).reshape(rows * columns, 4 * used.size)

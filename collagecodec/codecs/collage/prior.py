@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from bitstream.entropy import Tables
 from collagecodec.codecs.collage.coding_order import Indices, PassCells, neighbours, passes
 from collagecodec.codecs.collage.integers import ACTIVATION_MAX, Bytes, IntegerLayer
+from collagecodec.errors import FormatError
 
 Codes = NDArray[np.int32]
 TableNumbers = NDArray[np.uint8]
-MAX_CODE = 2**15
+MAX_CODE = 2**15 - 1
 """Largest magnitude of a code."""
 
 Fetch = Callable[[TableNumbers], Codes]
@@ -86,6 +87,9 @@ class Predictor:
             means = (weights * before + 128) >> 8
             symbols[where] = given[where] if decoding else np.where(free[where], given[where] - means, 0)
             codes[where] = symbols[where] + means
+            # Codes within the range keep the next product within 32 bits.
+            if np.abs(codes[where]).max(initial=0) > MAX_CODE:
+                raise FormatError("a code is beyond the range of the format: the file is damaged")
 
         height, width = given.shape[:2]
         for row in range(height):
@@ -121,23 +125,23 @@ class Prior:
     def decode(
         self, fetch: Fetch, rows: int, columns: int, rate_index: int, active: NDArray[np.bool_], slices: int
     ) -> Codes:
-        """Decode the first `slices` slices of a tile: codes (rows, columns, C) int32.
+        """Decode the first `slices` slices of a tile: codes (rows, columns, C') int32 of their channels.
 
         `active` (C,) says which channels are coded, and `fetch` decodes the symbols of these channels. Codes
-        of later slices and of inactive channels are zero.
+        of inactive channels are zero. Raises FormatError for a code beyond +-`MAX_CODE` that others depend on.
         """
 
         def exchange(tables: TableNumbers, _: Codes | None) -> Codes:
             return fetch(tables)
 
-        return _Walk(self, rows, columns, rate_index, active, None).run(exchange, slices)
+        return _Walk(self, rows, columns, rate_index, active, None, slices).run(exchange)
 
     def encode(
         self, wanted: Codes, rate_index: int, active: NDArray[np.bool_]
     ) -> tuple[Codes, list[tuple[Codes, TableNumbers]]]:
         """Return the codes that the decoder will have, and for every pass its symbols and table numbers (M, N).
 
-        `wanted` (rows, columns, C) int32 holds the codes to be stored, clipped to +-2^15. A decoded code
+        `wanted` (rows, columns, C) int32 holds the codes to be stored, clipped to +-`MAX_CODE`. A decoded code
         differs from it only where table 0 is chosen, which codes zeros only: there the code is its prediction.
         """
         coded: list[tuple[Codes, TableNumbers]] = []
@@ -149,8 +153,8 @@ class Prior:
 
         rows, columns, channels = wanted.shape
         flat = np.clip(wanted, -MAX_CODE, MAX_CODE).reshape(-1, channels)
-        walk = _Walk(self, rows, columns, rate_index, active, flat)
-        return walk.run(exchange, len(self.slices)), coded
+        walk = _Walk(self, rows, columns, rate_index, active, flat, len(self.slices))
+        return walk.run(exchange), coded
 
 
 class _Walk:
@@ -164,16 +168,17 @@ class _Walk:
         rate_index: int,
         active: NDArray[np.bool_],
         wanted: Codes | None,
+        slices: int,
     ) -> None:
         self.prior, self.rows, self.columns, self.rate_index = prior, rows, columns, rate_index
-        self.active, self.wanted = active, wanted
-        channels = prior.slices[-1].last
+        self.active, self.wanted, self.slices = active, wanted, slices
+        channels = prior.slices[slices - 1].last
         self.codes = np.zeros((rows * columns, channels), np.int32)
         self.seen = np.zeros((rows * columns, channels), np.uint8)
 
-    def run(self, exchange: Callable[[TableNumbers, Codes | None], Codes], slices: int) -> Codes:
+    def run(self, exchange: Callable[[TableNumbers, Codes | None], Codes]) -> Codes:
         self.exchange = exchange
-        for index in range(slices):
+        for index in range(self.slices):
             self._slice(index)
         return self.codes.reshape(self.rows, self.columns, -1)
 

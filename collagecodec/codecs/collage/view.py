@@ -23,9 +23,9 @@ def collages(picture: Picture) -> tuple[Collage, ...]:
     """
     layout, dictionary = picture.layout, picture.model.dictionary
     rows, columns = (0, layout.block_rows), (0, layout.block_columns)
-    codes = np.concatenate(
-        list(picture.cell_rows(0, rows[1] + 1, 0, columns[1] + 1, len(picture.model.prior.slices)))
-    )
+    slices = len(picture.model.prior.slices)
+    parts = [part for _, part in picture.tile_rows(0, rows[1] + 1, 0, columns[1] + 1, slices)]
+    codes = np.concatenate(parts) * picture.multipliers
     geometry = Geometry(rows[1] * layout.cell, columns[1] * layout.cell, layout.cell, lapped=True)
     maps = []
     for number in range(picture.plane_count):

@@ -19,7 +19,7 @@ from bitstream.container import Header, Reader, write
 from collagecodec.codecs.base import Codec, Progress, whole_picture
 from collagecodec.codecs.dct import entropy, fixed
 from collagecodec.codecs.dct.atoms import cosines
-from collagecodec.codecs.dct.rendering import LEVEL_UNIT, Levels, View, code_of, operator_of
+from collagecodec.codecs.dct.rendering import LEVEL_UNIT, Levels, View, code_of, operator_of, working_bytes
 from collagecodec.codecs.rate_control import StepParameter
 from collagecodec.errors import FormatError
 from collagecodec.operator.blocks import BlockGrid
@@ -90,6 +90,11 @@ class DctCodec(Codec):
         """
         view = View.of(_grid(reader.header), request)
         return view.rendering(reader.header.channels, lambda: _levels(reader))
+
+    @classmethod
+    def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
+        """See `Codec.working_bytes`. All coefficients are decoded, whatever the region."""
+        return working_bytes(_grid(header), header.channels, request)
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:

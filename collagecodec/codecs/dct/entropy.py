@@ -20,6 +20,11 @@ from bitstream.entropy import MAX_VALUE, Decoder, encode
 from bitstream.errors import FormatError
 from collagecodec.codecs.laplace import TABLES, tables
 
+MAX_LEVEL = 2**24
+"""Coefficients are clipped to +- this value in 1/16 level, which no picture reaches, so that sums stay exact."""
+_PART = 2**12
+"""Blocks that are dequantised at a time."""
+
 Shape = tuple[int, int, int]
 """Blocks, channels, coefficients."""
 
@@ -40,8 +45,11 @@ class Coding(Protocol):
         `step_code` is in 1/16 pixel level; `columns` is the number of blocks in a row of the picture.
         """
 
-    def unpack(self, data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
-        """Return the quantised coefficients of `pack`, integers in 1/16 pixel level; FormatError if damaged."""
+    def unpack(self, data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.int32]:
+        """Return the quantised coefficients of `pack`, integers in 1/16 pixel level, clipped to +-`MAX_LEVEL`.
+
+        Raises FormatError if the data are damaged.
+        """
 
 
 def pack(coefficients: NDArray[np.float64], step_code: int, columns: int) -> bytes:
@@ -61,7 +69,7 @@ def pack(coefficients: NDArray[np.float64], step_code: int, columns: int) -> byt
     return len(side).to_bytes(2, "little") + side + encode(passes, tables())
 
 
-def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
+def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.int32]:
     """See `Coding.unpack`."""
     end = 2 + int.from_bytes(data[:2], "little")
     chosen = _side(data[2:end], shape)
@@ -71,9 +79,13 @@ def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[n
         indices = _indices(chosen, part, contexts)
         symbols[:, :, part] = decoder.decode(indices.reshape(-1)).reshape(indices.shape)
     decoder.finish()
-    steps = symbols.astype(np.float64)
-    steps[:, :, 0] = _sums(steps[:, :, 0], columns)
-    return steps * step_code
+    means = _sums(symbols[:, :, 0].astype(np.int64), columns)
+    # Every step is at least 1, so that a magnitude beyond the limit stays beyond it.
+    symbols[:, :, 0] = means.clip(-MAX_LEVEL, MAX_LEVEL)
+    for first in range(0, len(symbols), _PART):
+        blocks = symbols[first : first + _PART]
+        blocks[...] = (blocks * np.int64(step_code)).clip(-MAX_LEVEL, MAX_LEVEL)
+    return symbols
 
 
 def _passes(symbols: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -136,7 +148,7 @@ def _differences(means: NDArray[np.int32], columns: int) -> NDArray[np.int32]:
     return differences.reshape(means.shape).astype(np.int32)
 
 
-def _sums(differences: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
+def _sums(differences: NDArray[np.int64], columns: int) -> NDArray[np.int64]:
     """Undo `_differences`."""
     rows = differences.reshape(-1, columns, differences.shape[1]).copy()
     rows[:, 0] = rows[:, 0].cumsum(0)

@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from bitstream.errors import FormatError
 from bitstream.fixed_width import pack_fixed, unpack_fixed
-from collagecodec.codecs.dct.entropy import Shape
+from collagecodec.codecs.dct.entropy import MAX_LEVEL, Shape
 
 _WIDTHS = range(1, 13)
 _FACTORS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 """Steps in quarters of the picture's step."""
+_PART = 2**12
+"""Blocks that are unpacked at a time."""
+_WIDEST = 2**30
+"""Coefficients without their mean are clipped here: no mean brings them back below `MAX_LEVEL`."""
 _SAMPLE = 2048
 """About the number of blocks from which widths and steps are chosen."""
 
@@ -38,7 +42,7 @@ def pack(coefficients: NDArray[np.float64], step_code: int, columns: int) -> byt
     return side + pack_fixed(symbols.ravel(), np.tile(widths[coded], blocks))
 
 
-def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.float64]:
+def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[np.int32]:
     """See `entropy.Coding.unpack`."""
     del columns
     count, channels = shape[1] * shape[2], shape[1]
@@ -52,13 +56,20 @@ def unpack(data: bytes, shape: Shape, step_code: int, columns: int) -> NDArray[n
     if len(data) - end != (int(widths.sum()) * shape[0] + 7) // 8:
         raise FormatError("the codes do not fill the file: it is damaged")
     coded = np.flatnonzero(widths)
-    symbols = unpack_fixed(data[end:], np.tile(widths[coded], shape[0]), shape[0] * coded.size)
-    flat = np.zeros((shape[0], count))
+    levels = np.zeros((shape[0], count), np.int32)
     steps, half = _steps(factors[coded], step_code), 2.0 ** (widths[coded] - 1)
-    flat[:, coded] = np.floor((symbols.reshape(shape[0], -1) - half + 0.5) * steps)
-    coefficients = flat.reshape(shape)
-    coefficients[:, :, 0] += np.frombuffer(data, "<i4", channels, count).clip(-(2**24), 2**24)
-    return coefficients
+    bits = int(widths.sum())
+    for first in range(0, shape[0], _PART):
+        # The codes of a part fill whole bytes, since it has a multiple of 8 blocks.
+        blocks = min(_PART, shape[0] - first)
+        packed = data[end + first * bits // 8 : end + ((first + blocks) * bits + 7) // 8]
+        symbols = unpack_fixed(packed, np.tile(widths[coded], blocks), blocks * coded.size)
+        values = np.floor((symbols.reshape(blocks, -1) - half + 0.5) * steps)
+        levels[first : first + blocks, coded] = values.clip(-_WIDEST, _WIDEST)
+    coefficients = levels.reshape(shape)
+    means = np.frombuffer(data, "<i4", channels, count).clip(-MAX_LEVEL, MAX_LEVEL)
+    coefficients[:, :, 0] += means
+    return coefficients.clip(-MAX_LEVEL, MAX_LEVEL, out=coefficients)
 
 
 def _steps(factors: NDArray[np.int64], step_code: int) -> NDArray[np.float64]:

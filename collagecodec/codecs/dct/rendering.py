@@ -19,7 +19,7 @@ from collagecodec.operator.code import Code
 from collagecodec.operator.fixed_point import iterate
 from collagecodec.operator.geometry import Geometry
 from collagecodec.operator.operator import Operator
-from collagecodec.sampling.bands import Band, resampled
+from collagecodec.sampling.bands import Band, resampled, resampling_bytes
 from collagecodec.sampling.colour import PLANE_UNIT, pixels_of
 from collagecodec.sampling.rendering import Rendering
 from collagecodec.sampling.request import Image8, Request
@@ -28,14 +28,12 @@ from collagecodec.sampling.scales import cover, natural_cell
 
 LEVEL_UNIT = 16
 """Coefficients are integers in 1/16 level."""
-MAX_LEVEL = 2**24
-"""Coefficients are clipped to +- this value in 1/16 level, which no picture reaches, so that sums stay exact."""
 PLANE_LIMIT = 2**13
 """Planes are clipped to +- this value in 1/16 level."""
 BAND_CELLS = 4096
 """Approximate number of blocks that are rendered at a time."""
 
-Levels = NDArray[np.float64]
+Levels = NDArray[np.int32]
 
 
 def operator_of(cell: int, rows: int, columns: int, channels: int) -> Operator:
@@ -45,8 +43,19 @@ def operator_of(cell: int, rows: int, columns: int, channels: int) -> Operator:
 
 def code_of(levels: Levels) -> Code:
     """Return the code of coefficients (blocks, channels, V) in 1/16 level: auxiliary (1, channels, blocks, V)."""
-    clipped = levels.clip(-MAX_LEVEL, MAX_LEVEL) / LEVEL_UNIT
-    return Code.without_domains(np.ascontiguousarray(clipped.transpose(1, 0, 2))[None])
+    return Code.without_domains(np.ascontiguousarray(levels.transpose(1, 0, 2) / LEVEL_UNIT)[None])
+
+
+def working_bytes(grid: BlockGrid, channels: int, request: Request) -> int:
+    """Return an upper bound of the memory of a rendering, beside its pixels; all coefficients are decoded."""
+    (_, _, w, h), size = request.resolve(grid.width, grid.height)
+    n = natural_cell(grid.size, grid.size, (w, h), size)
+    # The kernel that enlarges reads a little beyond the region.
+    across, down = min(w // grid.size + 3, grid.columns), min(h // grid.size + 3, grid.rows)
+    rows = min(max(1, BAND_CELLS // across), down)
+    coefficients = channels * grid.size**2
+    resampling = resampling_bytes(channels, rows * n, (across * n, down * n), size)
+    return coefficients * (17 * grid.count + 40 * rows * across) + resampling
 
 
 @dataclass(frozen=True, eq=False)

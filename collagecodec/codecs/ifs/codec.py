@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bitstream.container import Reader
+from bitstream.container import Header, Reader
 from collagecodec.codecs.base import Codec, Progress, whole_picture
-from collagecodec.codecs.ifs.decoder import drawn
+from collagecodec.codecs.ifs.decoder import drawn, points, working_bytes
 from collagecodec.codecs.ifs.format import NUMBER, packed
 from collagecodec.codecs.ifs.settings import IfsSettings
 from collagecodec.errors import LimitError, MissingLibraryError, UnsupportedImageError
@@ -77,6 +77,16 @@ class IfsCodec(IfsSettings, Codec):
     ) -> Rendering:
         """See `Codec.open`. Reductions average whole pixels of a larger drawing."""
         return drawn(reader, request)
+
+    @classmethod
+    def decoded_pixels(cls, header: Header, request: Request) -> int:
+        """See `Codec.decoded_pixels`. What is outside of the region is drawn too, with its points."""
+        return points(header, request) // 2
+
+    @classmethod
+    def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
+        """See `Codec.working_bytes`. What is drawn has a rim as wide as the enlarged kernel."""
+        return working_bytes(header, request)
 
 
 def to_grey(image: Image8) -> Image8:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from bitstream.container import Header, Reader, write
 from collagecodec.codecs.ifs import code
@@ -31,12 +34,17 @@ def packed(
 
 def game_of(reader: Reader) -> tuple[Game, int]:
     """Read the chaos game of a file and its flags; FormatError, LimitError."""
-    header = reader.header
+    game, flags = settings_of(reader.header)
+    return replace(game, maps=code.unpack(bytes(reader.tile(0)), reader.header.params[1], game.bits)), flags
+
+
+def settings_of(header: Header) -> tuple[Game, int]:
+    """Read the chaos game of a file without its maps, which the header does not hold; FormatError."""
     if len(header.params) != _PARAMS or header.tile_count != 1:
         raise FormatError("the header does not belong to a picture of the codec 'ifs': it is damaged")
     flags, count, bits, kernel, low, high, density, seed = header.params
     in_range = flags < 2 * FINE and count and kernel < len(KERNELS) and density
     if not in_range or not code.MIN_BITS <= bits <= code.MAX_BITS:
         raise FormatError("a parameter of the codec 'ifs' is out of range: the header is damaged")
-    maps = code.unpack(bytes(reader.tile(0)), count, bits)
-    return Game(maps, bits, kernel, low + 256 * high, density, seed, bool(flags & FINE)), flags
+    none = np.zeros((0, 6), np.int64)
+    return Game(none, bits, kernel, low + 256 * high, density, seed, bool(flags & FINE)), flags

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bitstream.container import Reader, write
+from bitstream.container import Header, Reader, write
 from collagecodec.codecs.base import Codec, Progress
 from collagecodec.codecs.models import current
 from collagecodec.codecs.paper.decoder import BLOCK, CHANNELS, RATES
-from collagecodec.codecs.paper.rendering import Picture
+from collagecodec.codecs.paper.rendering import Picture, working_bytes
 from collagecodec.codecs.rate_control import ChoiceParameter
 from collagecodec.errors import MissingLibraryError
 from collagecodec.operator.blocks import BlockGrid
@@ -100,6 +100,11 @@ class PaperCollageCodec(Codec):
         Multiples of 1/20 up to 8 are natural scales; others are resampled from the next larger one.
         """
         return Picture(reader, tolerate_damage).rendering(request)
+
+    @classmethod
+    def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
+        """See `Codec.working_bytes`."""
+        return working_bytes(header, request)
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:

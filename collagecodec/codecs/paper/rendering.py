@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import Reader
+from bitstream.container import Header, Reader
 from collagecodec.codecs.paper.decoder import (
     BLOCK,
     BLOCK_BITS,
     CELL,
+    CHANNELS,
     MIDDLE,
     RATES,
     SAMPLE_UNIT,
@@ -21,7 +22,7 @@ from collagecodec.codecs.paper.decoder import (
 )
 from collagecodec.errors import DamagedTileError, FormatError
 from collagecodec.operator.blocks import BlockGrid
-from collagecodec.sampling.bands import Band, resampled
+from collagecodec.sampling.bands import Band, resampled, resampling_bytes
 from collagecodec.sampling.rendering import Rendering
 from collagecodec.sampling.request import Image8, Request
 from collagecodec.sampling.scales import natural_cell, shown
@@ -65,12 +66,7 @@ class Picture:
         """Return the rendering of a request; ValueError and LimitError, and DamagedTileError while iterating."""
         header = self.header
         (x, y, w, h), (width, height) = request.resolve(header.width, header.height)
-        n = natural_cell(CELL, FINEST, (w, h), (width, height))
-        # The kernel that enlarges reads a little beyond the region.
-        rim = 1 if n == FINEST else 0
-        left, top = max(x - rim, 0), max(y - rim, 0)
-        right, bottom = min(x + w + rim, header.width), min(y + h + rim, header.height)
-        rows, columns = self.grid.cover((left, top, right - left, bottom - top))
+        n, rows, columns = _blocks(self.grid, request)
         side = n * BLOCK // CELL
         vertical = shown(y, h, height, n, CELL, rows.start * side, (rows.stop - rows.start) * side)
         horizontal = shown(x, w, width, n, CELL, columns.start * side, (columns.stop - columns.start) * side)
@@ -85,7 +81,7 @@ class Picture:
 
     def _bands(self, rows: slice, columns: slice, n: int) -> Iterator[Band]:
         """Yield samples in 1/16 level around 0, float32 (1 or 3, h, w), a few block rows at a time."""
-        step = max(1, BATCH // (columns.stop - columns.start))
+        step = max(1, _batch(n) // (columns.stop - columns.start))
         for codes, readable in self._rows_of_tiles(rows, columns):
             for first in range(0, len(codes), step):
                 part = slice(first, first + step)
@@ -96,12 +92,13 @@ class Picture:
         channels, side = self.header.channels, BLOCK * n // CELL
         flat = codes.reshape(-1, self.block_bytes)
         blocks = np.empty((len(flat), channels, side, side), np.float32)
-        for first in range(0, len(flat), BATCH):
-            symbols = self.model.unpack(flat[first : first + BATCH], self.rate)
+        batch = _batch(n)
+        for first in range(0, len(flat), batch):
+            symbols = self.model.unpack(flat[first : first + batch], self.rate)
             z = self.model.render(self.model.code(symbols, self.rate), n) * SAMPLE_UNIT
             if channels == 1:
                 z = np.floor((z[:, :1] + 2 * z[:, 1:2] + z[:, 2:] + 2) / 4)
-            blocks[first : first + BATCH] = np.trunc(np.clip(z, -SAMPLE_LIMIT, SAMPLE_LIMIT))
+            blocks[first : first + batch] = np.trunc(np.clip(z, -SAMPLE_LIMIT, SAMPLE_LIMIT))
         blocks[~readable.ravel()] = 0
         grid = blocks.reshape(*codes.shape[:2], channels, side, side)
         return grid.transpose(2, 0, 3, 1, 4).reshape(channels, codes.shape[0] * side, -1)
@@ -111,16 +108,12 @@ class Picture:
         header = self.header
         tall = header.tile_size // BLOCK if header.tile_size else self.grid.rows
         wide = header.tile_size // BLOCK if header.tile_size else self.grid.columns
-        for i in range(header.tiles_down):
+        for i in header.tile_rows(rows.start * BLOCK, (rows.stop - rows.start) * BLOCK):
             down = slice(max(rows.start, i * tall), min(rows.stop, (i + 1) * tall))
-            if down.start >= down.stop:
-                continue
             shape = (down.stop - down.start, columns.stop - columns.start)
             codes, readable = np.zeros((*shape, self.block_bytes), np.uint8), np.ones(shape, bool)
-            for j in range(header.tiles_across):
+            for j in header.tile_columns(columns.start * BLOCK, (columns.stop - columns.start) * BLOCK):
                 across = slice(max(columns.start, j * wide), min(columns.stop, (j + 1) * wide))
-                if across.start >= across.stop:
-                    continue
                 place = slice(across.start - columns.start, across.stop - columns.start)
                 tile = self._tile(i * header.tiles_across + j)
                 if tile is None:
@@ -147,6 +140,40 @@ class Picture:
             self.damaged.append(tile)
             return None
         return np.frombuffer(payload, np.uint8).reshape(grid.rows, grid.columns, self.block_bytes)
+
+
+def _blocks(grid: BlockGrid, request: Request) -> tuple[int, slice, slice]:
+    """Return the samples of a range cell at the size of a request, and the rows and columns of blocks."""
+    (x, y, w, h), size = request.resolve(grid.width, grid.height)
+    n = natural_cell(CELL, FINEST, (w, h), size)
+    # The kernel that enlarges reads a little beyond the region.
+    rim = 1 if n == FINEST else 0
+    left, top = max(x - rim, 0), max(y - rim, 0)
+    right, bottom = min(x + w + rim, grid.width), min(y + h + rim, grid.height)
+    return n, *grid.cover((left, top, right - left, bottom - top))
+
+
+def _batch(n: int) -> int:
+    """Return how many blocks are rendered at a time: fewer where they are large."""
+    return max(1, BATCH * CELL**2 // max(n, CELL) ** 2)
+
+
+def working_bytes(header: Header, request: Request) -> int:
+    """Return an upper bound of the memory of a rendering, beside its pixels."""
+    grid = BlockGrid(header.height, header.width, BLOCK)
+    n, rows, columns = _blocks(grid, request)
+    down, across = rows.stop - rows.start, columns.stop - columns.start
+    side = BLOCK * n // CELL
+    tall = min(down, header.tile_size // BLOCK or down)
+    band = max(1, _batch(n) // across)
+    codes = 2 * max(BLOCK_BITS) // 8 * tall * across
+    rendered = CHANNELS * side**2 * (100 * _batch(n) + 16 * band * across)
+    samples = across * side, down * side
+    return (
+        codes
+        + rendered
+        + resampling_bytes(header.channels, band * side, samples, request.resolve(header.width, header.height)[1])
+    )
 
 
 def _pixels(samples: Band) -> Image8:

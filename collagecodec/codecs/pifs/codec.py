@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bitstream.container import Header, Reader, write
 from collagecodec.codecs.base import Codec, Progress, whole_picture
 from collagecodec.codecs.pifs import entropy, fixed
-from collagecodec.codecs.pifs.decoder import Picture
+from collagecodec.codecs.pifs.decoder import Picture, working_bytes
 from collagecodec.codecs.pifs.encoder.plane import Effort, encode_plane, searches
 from collagecodec.codecs.pifs.encoder.search import MATCHERS
 from collagecodec.codecs.pifs.fixed_point import Map
@@ -176,6 +176,11 @@ class PifsCodec(Codec):
         larger natural scale.
         """
         return Picture(reader, tolerate_damage).rendering(request)
+
+    @classmethod
+    def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
+        """See `Codec.working_bytes`: the trees of a tile, and a row of tiles at the requested size."""
+        return working_bytes(header, request)
 
     @classmethod
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:

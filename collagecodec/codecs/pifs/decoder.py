@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import Reader
+from bitstream.container import Header, Reader
 from bitstream.errors import DamagedTileError, FormatError
 from collagecodec.codecs.pifs import entropy, fixed
 from collagecodec.codecs.pifs.fixed_point import Map, Samples
 from collagecodec.codecs.pifs.format import Params, plane_layouts, plane_means, tile_sides
 from collagecodec.codecs.pifs.tree import Means, Tree, cells
-from collagecodec.sampling.bands import Band, resampled
+from collagecodec.sampling.bands import Band, resampled, resampling_bytes
 from collagecodec.sampling.colour import pixels_of
 from collagecodec.sampling.rendering import Rendering
 from collagecodec.sampling.request import Request
@@ -22,6 +22,28 @@ from collagecodec.sampling.scales import cover, natural_cell
 
 FINEST_SAMPLES = 2**24
 """Maximum number of samples of a rendered tile; larger pictures are resampled from there."""
+
+
+def working_bytes(header: Header, request: Request) -> int:
+    """Return an upper bound of the memory of a rendering, beside its pixels; FormatError."""
+    params = Params.read(header)
+    unit, (height, width) = params.partition.unit, tile_sides(header)
+    (_, _, w, h), size = request.resolve(header.width, header.height)
+    n = natural_cell(unit, finest(header) * unit, (w, h), size)
+    planes = 1 + 2 / params.chroma**2 if header.channels == 3 else 1
+    # The partition rounds the sides of tiles up to whole range cells.
+    tile = (height + params.partition.largest) * (width + params.partition.largest)
+    trees = planes * tile * (160 / params.partition.smallest**2 + 100)
+    rendered = tile * (n / unit) ** 2 * (40 + 12 * header.channels)
+    samples = -(-w * n // unit) + 4 * n, -(-h * n // unit) + 4 * n
+    rows = min(height * n // unit + n, samples[1])
+    return int(trees + rendered) + resampling_bytes(header.channels, rows, samples, size)
+
+
+def finest(header: Header) -> int:
+    """Return the largest natural scale of a picture: 4, 2 or 1."""
+    height, width = tile_sides(header)
+    return next(n for n in (4, 2, 1) if height * width * n * n <= FINEST_SAMPLES)
 
 
 class Picture:
@@ -34,8 +56,7 @@ class Picture:
         self.reader, self.header, self.tolerate_damage = reader, reader.header, tolerate_damage
         self.damaged: list[int] = []
         self.params = Params.read(self.header)
-        height, width = tile_sides(self.header)
-        self.finest = next(n for n in (4, 2, 1) if height * width * n * n <= FINEST_SAMPLES)
+        self.finest = finest(self.header)
 
     def trees(self, tile: int) -> list[Tree]:
         """Decode the trees of the planes of a tile; DamagedTileError if it cannot be read."""
@@ -61,15 +82,15 @@ class Picture:
     def _bands(self, n: int, rows: slice, columns: slice) -> Iterator[Band]:
         """Yield planes of units of n samples, in 1/16 level, float32 (C, h, w), a row of tiles at a time."""
         header, unit = self.header, self.params.partition.unit
-        for row in range(header.tiles_down):
-            top, bottom = self._within(row, rows, header.height)
-            if top >= bottom:
+        for row in header.tile_rows(rows.start * unit, (rows.stop - rows.start) * unit):
+            if row >= header.tiles_down:
                 continue
+            top, bottom = self._within(row, rows, header.height)
             band = np.empty((header.channels, (bottom - top) * n, (columns.stop - columns.start) * n), np.float32)
-            for column in range(header.tiles_across):
-                left, right = self._within(column, columns, header.width)
-                if left >= right:
+            for column in header.tile_columns(columns.start * unit, (columns.stop - columns.start) * unit):
+                if column >= header.tiles_across:
                     continue
+                left, right = self._within(column, columns, header.width)
                 first = row * header.tile_size // unit, column * header.tile_size // unit
                 down = slice((top - first[0]) * n, (bottom - first[0]) * n)
                 across = slice((left - first[1]) * n, (right - first[1]) * n)

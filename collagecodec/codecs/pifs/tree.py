@@ -33,6 +33,8 @@ CONTEXTS = 4
 class QuadtreeLevel:
     """The nodes of a size, in arrays of (rows, columns).
 
+    Places and factors are int16, for there may be as many nodes as samples.
+
     split     whether a node is divided; False where there is no node
     haar      the coefficients of the nodes that are split, (3, rows, columns), in quantiser steps
     a         factor of the leaves in 1/16, -15 .. 15; 0: no domain cell
@@ -52,8 +54,8 @@ class QuadtreeLevel:
         shape = layout.shape(size)
         three = (3, *shape)
         return cls(
-            size, np.zeros(shape, bool), np.zeros(three, np.int64), np.zeros(shape, np.int64),
-            np.zeros(three, np.int64),
+            size, np.zeros(shape, bool), np.zeros(three, np.int64), np.zeros(shape, np.int16),
+            np.zeros(three, np.int16),
         )  # fmt: skip
 
 
@@ -175,7 +177,8 @@ def cells(tree: Tree, stored: Means) -> list[Cells]:
     by_size, means = [], stored.values(tree.roots, tree.layout.partition.largest)
     for level, present in zip(tree.levels, nodes(tree.layout, tree.levels), strict=True):
         rows, columns = np.nonzero(present & ~level.split)
-        a, place = level.a[rows, columns], level.place[:, rows, columns] * (level.a[rows, columns] != 0)
+        a = level.a[rows, columns].astype(np.int64)
+        place = level.place[:, rows, columns] * (a != 0)
         corner = [np.zeros_like(a), np.zeros_like(a)]
         if tree.layout.positions(level.size)[0]:
             for axis, lines in enumerate((rows, columns)):
