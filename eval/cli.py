@@ -22,6 +22,7 @@ from eval.commands.report import report
 from eval.commands.speed import speed
 from eval.commands.table import table
 from eval.commands.table1 import table1
+from eval.commands.task import task
 from eval.commands.timing import timing
 from eval.commands.zoom import zoom
 
@@ -50,6 +51,7 @@ for command in (
     speed,
     table,
     table1,
+    task,
     timing,
     zoom,
 ):

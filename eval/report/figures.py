@@ -99,6 +99,25 @@ def accuracy_figure(curves: Mapping[str, Sequence[tuple[int, float]]], out: Path
     return _save(figure, axes, out, "gan_accuracy")
 
 
+def score_figure(
+    curves: Mapping[str, Sequence[tuple[float, float]]], out: Path, name: str, title: str, original: float
+) -> list[Path]:
+    """Draw shares over the rate, with that of the original dotted; return the files written.
+
+    `curves` are pairs of bits per pixel and a share, 0 to 1, by codec.
+    """
+    figure, axes = _figure()
+    for number, (label, points) in enumerate(curves.items()):
+        rates, shares = zip(*points, strict=True)
+        axes.plot(rates, [100 * share for share in shares], label=label, **_style(number))
+    axes.axhline(100 * original, color="0.4", ls=":", lw=1, label="original")
+    axes.set(xscale="log", xlabel="bits per pixel", ylabel=f"{title} (%)")
+    axes.set_xlim(0.04, 3)
+    axes.set_xticks(_RATES, [f"{rate:g}" for rate in _RATES])
+    axes.minorticks_off()
+    return _save(figure, axes, out, name)
+
+
 def _figure() -> tuple[Figure, Axes]:
     # The object interface avoids pyplot, which keeps all figures alive and opens a window system.
     from matplotlib.figure import Figure
