@@ -16,7 +16,7 @@ from types import MappingProxyType
 from eval.harness import aggregate
 from eval.harness.aggregate import RATES, psnr_at
 from eval.harness.store import read_rows
-from eval.report import ifs_tables, published_tables, task_tables
+from eval.report import eye_tables, ifs_tables, published_tables, task_tables
 from eval.report.sources import csv_rows, json_lines, markdown, text_of
 
 NAMES = MappingProxyType(
@@ -33,15 +33,18 @@ NAMES = MappingProxyType(
         "avif-420-s6": "AVIF 4:2:0, speed 6",
         "avif-444-s4": "AVIF 4:4:4",
         "avif-420-s4-psnr": "AVIF 4:2:0, `tune=psnr`",
+        "avif-444-s4-psnr": "AVIF 4:4:4, `tune=psnr`",
+        "vvc": "VVC 4:2:0",
         "jxl": "JPEG XL",
         "heic": "HEIC",
+        "heic-444": "HEIC 4:4:4",
         "dct": "block DCT",
         "collage-e0": "collage, effort 0",
     }
 )
 """Labels of the rows and their names on the pages, in the order of the tables."""
 _RATE_TABLE = ("collage", "collage-e5", "jpeg", "webp", "jpeg2000-psnr", "avif-420-s4", "avif-444-s4",
-               "avif-420-s4-psnr", "dct")  # fmt: skip
+               "avif-420-s4-psnr", "avif-444-s4-psnr", "dct")  # fmt: skip
 _METHODS = MappingProxyType(
     {
         "collage": "collage",
@@ -217,7 +220,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "dota-val-more": partial(
             rates,
             folder="dota-val",
-            labels=("collage", "collage-e0", "jxl", "heic"),
+            labels=("collage", "collage-e0", "vvc", "heic", "heic-444", "jxl"),
             tests={"collage": "collage"},
         ),
         "kodak": partial(rates, folder="kodak", labels=_RATE_TABLE, tests=_OURS),
@@ -227,6 +230,15 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "speed": speed,
         "timing": partial(timing, labels=_TIMED),
         "timing-short": partial(timing, labels=("collage", "avif-420-s6", "webp", "jpeg")),
+        **{
+            f"{folder}-{name}": partial(eye_tables.at_equal_rate, folder=folder, metric=metric, names=NAMES)
+            for folder in ("dota-val", "kodak")
+            for name, metric in (
+                ("ssimulacra2", "ssimulacra2"),
+                ("ms-ssim", "ms_ssim_db"),
+                ("colour", "worst_colour"),
+            )
+        },
         "task-scenes": task_tables.scenes,
         "task-keypoints": task_tables.keypoints,
         "coin": published_tables.coin,
