@@ -16,7 +16,7 @@ from types import MappingProxyType
 from eval.harness import aggregate
 from eval.harness.aggregate import RATES, psnr_at
 from eval.harness.store import read_rows
-from eval.report import eye_tables, ifs_tables, published_tables, task_tables
+from eval.report import ifs_tables, published_tables
 from eval.report.sources import csv_rows, json_lines, markdown, text_of
 
 NAMES = MappingProxyType(
@@ -230,17 +230,6 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "speed": speed,
         "timing": partial(timing, labels=_TIMED),
         "timing-short": partial(timing, labels=("collage", "avif-420-s6", "webp", "jpeg")),
-        **{
-            f"{folder}-{name}": partial(eye_tables.at_equal_rate, folder=folder, metric=metric, names=NAMES)
-            for folder in ("dota-val", "kodak")
-            for name, metric in (
-                ("ssimulacra2", "ssimulacra2"),
-                ("ms-ssim", "ms_ssim_db"),
-                ("colour", "worst_colour"),
-            )
-        },
-        "task-scenes": task_tables.scenes,
-        "task-keypoints": task_tables.keypoints,
         "coin": published_tables.coin,
         "pifs-kodak": partial(
             rates, folder="pifs-kodak", labels=("pifs-quadtree", "jpeg", "jpeg2000-psnr"), tests=_PIFS
