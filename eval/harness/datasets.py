@@ -42,6 +42,12 @@ NAMED = {
     "dota-val": NamedSet(
         "dota/val", crop=1200, limit=10, about="Poli et al. 2022: up to ten held-out 1200x1200 crops"
     ),
+    "dota-val-middle": NamedSet(
+        "dota/val",
+        crop=512,
+        limit=10,
+        about="the middle of the same pictures: a fifth of the time, for development",
+    ),
     "dota-val-full": NamedSet("dota/val", about="the same pictures without cropping"),
     "kodak": NamedSet("kodak", about="the 24 Kodak images"),
 }

@@ -59,8 +59,12 @@ def targets() -> tuple[Target, ...]:
 
 
 def standings(curves: Curves, test: str, data: str, effort: int) -> list[Standing]:
-    """Return where the sweep `test` stands, for the targets of a data set and an effort that can be judged."""
+    """Return where the sweep `test` stands, for the targets of a data set and an effort that can be judged.
+
+    The middles of pictures are judged as the whole ones are.
+    """
     found = []
+    data = data.removesuffix("-middle")
     for target in targets():
         if target.data in ("", data) and target.effort in (0, effort):
             results = [

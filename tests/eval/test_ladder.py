@@ -68,6 +68,8 @@ def test_a_target_of_another_data_set_or_effort_is_not_judged() -> None:
     assert "bits at equal PSNR, AVIF speed 4" in titles
     assert "bits at equal PSNR, WebP method 6" not in titles
     assert {target.effort for target in targets()} == {0, 1, 5}
+    titles = {each.target.title for each in standings(curves, "ours", "dota-val-middle", 1)}
+    assert "bits at equal PSNR, WebP method 6" in titles
 
 
 def test_every_target_is_well_formed() -> None:
