@@ -4,11 +4,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test test-random lint docs check check-kernels wheels clean
+.PHONY: help install demo test test-random fuzz lint docs check check-kernels wheels clean
 help:
 	@echo "make demo         install, encode and decode a picture with the shipped model, show what it cost"
 	@echo "make test         install and run the tests"
 	@echo "make test-random  the same, in random order"
+	@echo "make fuzz         decode mutated files for HOURS=1 hours; make test does it for thirty seconds"
 	@echo "make docs         build the documentation into build/site"
 	@echo "make wheels       build the wheels for Linux, macOS and Windows, x86-64 and arm64, into dist"
 	@echo "make check-kernels  the C core under sanitizers and, where qemu-aarch64 is installed, as arm64 code"
@@ -24,10 +25,14 @@ demo: $(STAMP)
 	$(BIN)/python -m eval demo --out demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	COLLAGE_FUZZ_SECONDS=30 $(BIN)/python -m pytest -n 2
 
 test-random: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -p randomly
+
+HOURS ?= 1
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seconds $$(( $(HOURS) * 3600 )) --first $$(date +%s)000000 --log fuzz.json
 
 lint: $(STAMP) docs
 	$(BIN)/ruff check .

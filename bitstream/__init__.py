@@ -7,6 +7,7 @@
     varint       numbers of variable length
     entropy      integers under probability tables, coded with ANS
     fixed_width  integers of a fixed number of bits
+    rounding     the rounding mode that exact results need
     errors       the exceptions
 
 The format is specified in `FORMAT.md` beside this file.

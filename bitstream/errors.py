@@ -6,6 +6,7 @@
     ├── ModelMismatchError     the file names a model that is not installed, or of another fingerprint
     ├── LimitError             the file asks for more than the stated limits allow
     ├── MissingLibraryError    an optional library is not installed; the message says which
+    ├── RoundingModeError      floating point does not round to nearest in this thread
     └── UnsupportedImageError  the picture is of a kind that cannot be stored yet
 
 Every message names what is wrong and what to do about it.
@@ -41,6 +42,10 @@ class LimitError(CollageError):
 
 class UnsupportedImageError(CollageError):
     """The picture (mode, bit depth, size) cannot be stored; the message says what to convert it to."""
+
+
+class RoundingModeError(CollageError):
+    """Floating point does not round to the nearest number in this thread, so that results could differ."""
 
 
 class MissingLibraryError(CollageError):

@@ -7,6 +7,7 @@ from bitstream.errors import (
     LimitError,
     MissingLibraryError,
     ModelMismatchError,
+    RoundingModeError,
     UnsupportedImageError,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "LimitError",
     "MissingLibraryError",
     "ModelMismatchError",
+    "RoundingModeError",
     "UnsupportedImageError",
 ]

@@ -22,6 +22,7 @@ import numpy as np
 
 from bitstream.container import Reader
 from bitstream.header import MAX_PIXELS, NO_FINGERPRINT, PRIVATE_NUMBERS, Header
+from bitstream.rounding import check_rounding
 from collagecodec.codecs.boundary import guarded, project_errors
 from collagecodec.codecs.rate_control import RateParameter, Target, psnr_search, size_search
 from collagecodec.errors import CollageError, FormatError, LimitError, UnsupportedImageError
@@ -181,6 +182,7 @@ class Codec(ArrayCodec):
         provokes, here or while the bands are computed, becomes a FormatError or a LimitError.
         """
         header = reader.header
+        check_rounding()
         cls.check_header(header)
         for option, requested in (("fast", fast), ("tolerate_damage", tolerate_damage)):
             if requested and option in cls.refused_options:
@@ -225,6 +227,7 @@ class Codec(ArrayCodec):
         Raises UnsupportedImageError and LimitError for a source that cannot be stored, LimitError for a target
         out of reach, and ValueError for a codec without a rate parameter.
         """
+        check_rounding()
         self.check_source(source)
         if target is None:
             return self.encode_source(source, metadata, progress)

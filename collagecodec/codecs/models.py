@@ -30,6 +30,8 @@ def search_path() -> list[Path]:
 
 def current(name: str) -> tuple[Path, str]:
     """Return folder and fingerprint of the newest version of a model; ModelMismatchError if there is none."""
+    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
+        raise ModelMismatchError(f"a model is the name of an installed one, not a path such as {name!r}")
     for root in search_path():
         for file in sorted((root / name).glob("encoder-*.safetensors")):
             return file.parent, file.stem.removeprefix("encoder-")
@@ -60,12 +62,18 @@ def name_of(fingerprint: bytes) -> str | None:
 
 def read_tensors(path: Path) -> Tensors:
     """Read the arrays of a safetensors file; ModelMismatchError if a decoder does not match its fingerprint."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
     data = path.read_bytes()
     if path.stem.startswith("decoder-") and fingerprint_of(data) != path.stem.removeprefix("decoder-"):
         raise ModelMismatchError(f"the model file {path.name} is damaged: install it again")
-    return load(data)
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelMismatchError(
+            f"the model file {path.name} cannot be read ({error}): install it again"
+        ) from error
 
 
 def write_model(folder: Path, decoder: Tensors, encoder: Tensors) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,11 @@ Size = tuple[int, int]
 Scale = int | float | Fraction
 
 
+def _integral(value: Any) -> bool:
+    # Infinity and NaN have no integer.
+    return math.isfinite(value) and int(value) == value
+
+
 @dataclass(frozen=True)
 class Request:
     """A request to render: `region` is cut from the stored picture, then scaled by `scale` or to `size`."""
@@ -41,7 +47,7 @@ class Request:
         if not 0 < scale < math.inf:
             raise ValueError(f"the scale must be a number above 0, not {scale}")
         for name, values, count in (("size", size, 2), ("region", region, 4)):
-            if values is not None and (len(values) != count or any(int(value) != value for value in values)):
+            if values is not None and (len(values) != count or not all(map(_integral, values))):
                 raise ValueError(f"a {name} has {count} integers, not {values}")
         return cls(
             Fraction(scale).limit_denominator(SCALE_DENOMINATOR),

@@ -15,7 +15,9 @@ from collagecodec.codecs.collage.enlargement import Enlargement
 from collagecodec.codecs.collage.integers import IntegerLayer
 from collagecodec.codecs.collage.prior import PassNetwork, Predictor, Prior, PriorSlice
 from collagecodec.codecs.collage.restoration import Restoration
+from collagecodec.codecs.collage.validation import validate
 from collagecodec.codecs.models import Tensors, find_decoder, read_tensors
+from collagecodec.errors import ModelMismatchError
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,23 @@ class DecoderModel:
 def load_decoder(fingerprint: str) -> DecoderModel:
     """Read the decoder with a fingerprint (16 hexadecimal digits); ModelMismatchError if it is not installed."""
     path = find_decoder(fingerprint)
-    return build_decoder(read_tensors(path), path.parent.name, fingerprint)
+    tensors = read_tensors(path)
+    try:
+        return build_decoder(tensors, path.parent.name, fingerprint)
+    except ValueError as error:
+        raise ModelMismatchError(
+            f"the model {fingerprint} does not fit the codec 'collage' ({error}): the file names another one, or "
+            "the model is damaged; install it again"
+        ) from error
 
 
 def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel:
     """Assemble a decoder from the arrays of its file, which `models/README.md` lists.
 
-    Raises ValueError if a layer could leave the range of exact arithmetic.
+    Raises ValueError if the arrays are not those of a decoder, or a layer could leave the range of exact
+    arithmetic.
     """
+    validate(tensors)
     planes = tuple(
         Plane(tensors[f"atoms.{p}"].astype(np.int16), tensors[f"channels.{p}"].astype(np.intp)) for p in range(3)
     )

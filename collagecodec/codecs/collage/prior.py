@@ -31,6 +31,12 @@ Fetch = Callable[[TableNumbers], Codes]
 """Decodes a pass: from table numbers (M, N) to symbols (M, N)."""
 
 
+def check_codes(codes: Codes) -> None:
+    """Raise FormatError for a code beyond +-`MAX_CODE`, which others may be predicted from."""
+    if np.abs(codes).max(initial=0) > MAX_CODE:
+        raise FormatError("a code is beyond the range of the format: the file is damaged")
+
+
 @dataclass(frozen=True)
 class PassNetwork:
     """The network that chooses the table numbers of a slice's channels in a pass."""
@@ -88,8 +94,7 @@ class Predictor:
             symbols[where] = given[where] if decoding else np.where(free[where], given[where] - means, 0)
             codes[where] = symbols[where] + means
             # Codes within the range keep the next product within 32 bits.
-            if np.abs(codes[where]).max(initial=0) > MAX_CODE:
-                raise FormatError("a code is beyond the range of the format: the file is damaged")
+            check_codes(codes[where])
 
         height, width = given.shape[:2]
         for row in range(height):
@@ -221,7 +226,10 @@ class _Walk:
             means *= active
         symbols = None if wanted is None else np.where(tables > 0, wanted - means, 0)
         symbols = self._exchange(tables, symbols, active)
-        return symbols, symbols + means
+        codes = symbols + means
+        if index == 0:
+            check_codes(codes)
+        return symbols, codes
 
     def _chain_pass(
         self, wanted: Codes | None, tables: TableNumbers, active: NDArray[np.bool_]

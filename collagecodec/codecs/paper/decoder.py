@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.fixed_width import pack_fixed, unpack_fixed
+from bitstream.fixed_width import MAX_BITS, pack_fixed, unpack_fixed
 from collagecodec.codecs.models import find_decoder, read_tensors
 from collagecodec.errors import ModelMismatchError
 from collagecodec.operator.code import Code
@@ -50,6 +50,7 @@ ATOM_UNIT, SAMPLE_UNIT, MIX_UNIT, DOMAIN_UNIT, THETA_UNIT = 4, 16, 2**14, 2**12,
 """Atoms are stored in 1/4 level, pictures, levels and means in 1/16, M in 2^-14, domain coefficients in
 2^-12; theta is rounded to 1/8 before it becomes c."""
 RESAMPLE_UNIT = 2**12
+MAX_ITERATIONS = 64
 MAX_DOMAIN = 0.75
 """Largest domain coefficient."""
 
@@ -159,7 +160,7 @@ class PaperDecoder:
                 _modes(tensors),
                 int(tensors["iterations"][0]),
             )
-        except (KeyError, ValueError, IndexError) as error:
+        except (KeyError, ValueError, IndexError, TypeError, OverflowError) as error:
             raise ModelMismatchError(
                 f"the model {fingerprint} is incomplete ({error}): install it again"
             ) from error
@@ -174,10 +175,24 @@ class PaperDecoder:
             and self.mixing.shape[1:] == self.mean.shape == (width,)
             and self._bits_fit()
             and float(np.abs(self.domain_levels).max()) <= MAX_DOMAIN
-            and self.iterations > 0
+            and 0 < self.iterations <= MAX_ITERATIONS
+            and self.largest_sum() < 2.0**53
         )
         if not fits:
             raise ModelMismatchError(f"the arrays of the model {self.fingerprint} do not fit: install it again")
+
+    def largest_sum(self) -> float:
+        """Return the largest integer that any sum can reach, in 2^-18 of 1/4 level; exact below 2^53."""
+        levels = np.zeros(len(self.mixing))
+        for mode in (mode for modes in self.rates for mode in modes):
+            np.maximum(levels[: mode.widths.size], np.abs(mode.levels).max(1), out=levels[: mode.widths.size])
+        theta = (levels @ np.abs(self.mixing) + np.abs(self.mean)).reshape(CELLS, -1)
+        atoms = np.abs(self.auxiliary.atoms).max((1, 2, 3))
+        # The weights of an enlarged atom sum to less than 2 in magnitude, on each axis.
+        auxiliary = (theta[:, : len(atoms)] + 1) / AMPLITUDE @ atoms * 4
+        constant = auxiliary + theta[:, len(atoms) :].max(1) / OFFSET_GAIN + 1
+        sample = constant.max() / (1 - MAX_DOMAIN)
+        return max(float(theta.max()) * 2**18, float(sample) * 2**20)
 
     def _bits_fit(self) -> bool:
         """Return whether the symbols of a block fill its bytes exactly in every mode."""
@@ -263,6 +278,8 @@ def _modes(tensors: Tensors) -> tuple[tuple[Mode, ...], ...]:
         modes = []
         for row in rate:
             widths = row[: int(np.count_nonzero(row))]
+            if not widths.size or widths.min() < 1 or widths.max() > MAX_BITS:
+                raise ValueError(f"components have 1 .. {MAX_BITS} bits")
             levels = np.zeros((widths.size, 2 ** int(widths.max())))
             for component, width in enumerate(widths):
                 levels[component, : 2**width] = stored[done : done + 2**width]

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from collagecodec.codecs.collage.bounds import check_sums
 from collagecodec.codecs.collage.dictionary import ATOM_UNIT
 from collagecodec.codecs.collage.model import build_decoder
 from collagecodec.codecs.collage.torch.convolution import CORRECTION_RANGE, CORRECTION_STEPS, PlaneNetwork
@@ -146,4 +147,5 @@ def export(network: CollageNetwork, batches: Iterable[tuple[Tensor, Tensor]], na
     network = network.cpu().eval()
     arrays = decoder_arrays(network, count_tables(network, batches))
     build_decoder(arrays, name, "")
+    check_sums(arrays)
     return write_model(folder, arrays, encoder_arrays(network))

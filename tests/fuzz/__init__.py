@@ -1,0 +1,1 @@
+"""A structure-aware fuzzer of `.clg` files: `python -m tests.fuzz`, or `make fuzz`."""
