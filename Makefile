@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test test-random fuzz lint docs check check-kernels wheels clean
+.PHONY: help install demo test test-random fuzz lint docs check check-kernels wheels web clean
 help:
 	@echo "make demo         install, encode and decode a picture with the shipped model, show what it cost"
 	@echo "make test         install and run the tests"
@@ -13,6 +13,7 @@ help:
 	@echo "make docs         build the documentation into build/site"
 	@echo "make wheels       build the wheels for Linux, macOS and Windows, x86-64 and arm64, into dist"
 	@echo "make check-kernels  the C core under sanitizers and, where qemu-aarch64 is installed, as arm64 code"
+	@echo "make web          build the browser package (needs node) into web/dist"
 	@echo "make check        what continuous integration runs: lint, types, documentation, tests"
 
 install: $(STAMP)
@@ -48,6 +49,10 @@ wheels: $(STAMP)
 	set -e; for target in $(WHEELS); do COLLAGE_TARGET=$$target $(BIN)/python -m hatchling build -t wheel; done
 
 check: lint test
+
+web: $(STAMP)
+	cd web && npm install --no-audit --no-fund
+	$(BIN)/python web/build.py
 
 check-kernels: $(STAMP)
 	COLLAGE_CHECK_KERNELS=1 $(BIN)/python -m pytest tests/kernels

@@ -3,6 +3,15 @@
 
 extern const collage_kernels collage_scalar, collage_avx2, collage_neon, collage_dot, collage_simd128, collage_relaxed;
 
+/* What runs everywhere: a WebAssembly module has one instruction set. */
+#if defined(__wasm_relaxed_simd__)
+#define collage_plain collage_relaxed
+#elif defined(__wasm_simd128__)
+#define collage_plain collage_simd128
+#else
+#define collage_plain collage_scalar
+#endif
+
 #ifndef COLLAGE_VERSION
 #define COLLAGE_VERSION "unknown"
 #endif
@@ -48,19 +57,13 @@ static const collage_kernels *kernels_of(int isa) {
         return &collage_dot;
     case COLLAGE_NEON:
         return &collage_neon;
-#elif defined(__wasm_relaxed_simd__)
-    case COLLAGE_RELAXED:
-        return &collage_relaxed;
-#elif defined(__wasm_simd128__)
-    case COLLAGE_SIMD128:
-        return &collage_simd128;
 #endif
     default:
-        return &collage_scalar;
+        return &collage_plain;
     }
 }
 
-static const collage_kernels *in_use = &collage_scalar;
+static const collage_kernels *in_use = &collage_plain;
 
 /* What the sources of this core hash to; a caller that has other sources must not use it. */
 COLLAGE_API const char *collage_version(void) { return COLLAGE_VERSION; }

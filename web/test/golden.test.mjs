@@ -1,0 +1,37 @@
+/** Golden files of the codec collage decode to the pixels that they always had, with every build of the kernels. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFile, readdir } from "node:fs/promises";
+import { test } from "node:test";
+import { Decoder, bestBuild } from "../dist/index.js";
+
+const root = new URL("../../", import.meta.url), golden = new URL("tests/golden/", root);
+const index = JSON.parse(await readFile(new URL("index.json", golden)));
+const scales = { native: 1, half: 0.5, double: 2 };
+
+export async function models(fingerprint) {
+  for (const folder of await readdir(new URL("models/", root), { withFileTypes: true }))
+    if (folder.isDirectory()) {
+      const file = new URL(`models/${folder.name}/decoder-${fingerprint}.safetensors`, root);
+      const bytes = await readFile(file).catch(() => undefined);
+      if (bytes) return new Uint8Array(bytes);
+    }
+  throw new Error(`there is no model ${fingerprint}`);
+}
+
+for (const build of new Set(["simd128", bestBuild()])) {
+  const kernels = await WebAssembly.compile(await readFile(new URL(`../dist/kernels-${build}.wasm`, import.meta.url)));
+  const decoder = await Decoder.create({ models, kernels, workers: 0 });
+  for (const [name, hashes] of Object.entries(index)) {
+    const bytes = new Uint8Array(await readFile(new URL(name, golden)));
+    test(`${build} ${name}`, async () => {
+      if (!/collage|tiled/.test(name)) return assert.rejects(decoder.open(bytes), /knows the codec collage only/);
+      const picture = await decoder.open(bytes);
+      for (const [scale, value] of Object.entries(scales)) {
+        const { data, width, height, channels } = await picture.decode({ scale: value });
+        assert.equal(data.length, width * height * channels);
+        assert.equal(createHash("sha256").update(data).digest("hex"), hashes[scale], scale);
+      }
+    });
+  }
+}
