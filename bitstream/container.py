@@ -39,29 +39,41 @@ __all__ = [
     "write_to",
 ]
 
+MAX_LAYERS = 2**22
+"""Bytes of the description of layers after inflating."""
 MAX_CHUNKS = 256
 """Chunks that may stand before the first tile."""
 
 _MIN_CHUNK = 2 + CRC_BYTES
-_HEADER, _INDEX, _TILE = b"H", b"I", b"T"
+_HEADER, _LAYERS, _INDEX, _TILE = b"H", b"L", b"I", b"T"
 _METADATA_NAMES = {kind: name for name, kind in METADATA_TYPES.items()}
 
 
-def write(header: Header, tiles: Iterable[bytes], metadata: Mapping[str, bytes] | None = None) -> bytes:
+def write(
+    header: Header,
+    tiles: Iterable[bytes],
+    metadata: Mapping[str, bytes] | None = None,
+    layers: bytes | None = None,
+) -> bytes:
     """Return a whole file: see `write_to`."""
     stream = io.BytesIO()
-    write_to(stream, header, tiles, metadata)
+    write_to(stream, header, tiles, metadata, layers)
     return stream.getvalue()
 
 
 def write_to(
-    stream: BinaryIO, header: Header, tiles: Iterable[bytes], metadata: Mapping[str, bytes] | None = None
+    stream: BinaryIO,
+    header: Header,
+    tiles: Iterable[bytes],
+    metadata: Mapping[str, bytes] | None = None,
+    layers: bytes | None = None,
 ) -> int:
     """Write a file to a binary stream, which is never sought; return the number of bytes written.
 
     `tiles` are the payloads in raster order, `header.tile_count` of them. They are collected before anything
     is written, because the index stands in front of them: memory follows the size of the file, not of the
-    picture. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes.
+    picture. `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes. `layers` describes layers, for codecs that have
+    them.
 
     Raises ValueError on a wrong number of tiles, an unknown kind of metadata or a payload of 4 GiB and more.
     Nothing has been written then.
@@ -80,6 +92,8 @@ def write_to(
         raise ValueError(f"tile {too_long[0]} has 4 GiB or more; use smaller tiles")
     size = _put(stream, MAGIC + bytes((VERSION,)))
     size += _put(stream, pack_chunk(_HEADER, pack_header(header)))
+    if layers is not None:
+        size += _put(stream, pack_chunk(_LAYERS, pack_metadata(layers)))
     for name, kind in METADATA_TYPES.items():
         if name in metadata:
             size += _put(stream, pack_chunk(kind, pack_metadata(metadata[name])))
@@ -118,6 +132,7 @@ class Reader:
         self._data = memoryview(data).toreadonly().cast("B")
         self._metadata_left = max_metadata
         self.metadata: dict[str, bytes] = {}
+        self.layers = b""
         offset = check_signature(self._data)
         kind, payload, offset = unpack_chunk(self._data, offset, "the header")
         if kind != _HEADER:
@@ -145,6 +160,8 @@ class Reader:
                 return payload, offset
             if kind in _METADATA_NAMES:
                 self._read_metadata(_METADATA_NAMES[kind], payload)
+            elif kind == _LAYERS and not self.layers:
+                self.layers = unpack_metadata(payload, MAX_LAYERS, "layers")
             elif kind.isupper():
                 raise FormatError(
                     f"the file needs chunks of type {kind.decode()!r}, which only a newer version knows: "

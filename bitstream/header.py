@@ -18,7 +18,7 @@ NO_FINGERPRINT = bytes(FINGERPRINT_BYTES)
 PRIVATE_NUMBERS = range(240, 256)
 """Codec numbers for private use: their parameters begin with the name of the codec."""
 
-_BIT_DEPTHS = MappingProxyType({0: 8})
+_BIT_DEPTHS = MappingProxyType({0: 8, 1: 16})
 _DEPTH_CODES = MappingProxyType({depth: code for code, depth in _BIT_DEPTHS.items()})
 _TILED = 0x80
 
@@ -30,8 +30,8 @@ class Header:
     codec        codec number, 0 .. 255; 240 .. 255 are for private use
     width        pixels, 1 .. 2^24; width * height at most 2^36
     height       pixels, 1 .. 2^24
-    channels     1 L, 2 LA, 3 RGB, 4 RGBA
-    bit_depth    bits a sample; 8 is the only one so far
+    channels     1 L, 2 LA, 3 RGB, 4 RGBA; 0: the description of the layers says how many
+    bit_depth    bits a sample: 8, or 16 with a description of layers
     tile_size    side of the square tiles in pixels, 1 .. 2^24; 0: one tile, whatever the size
     fingerprint  8 bytes that name the model; zeros: none is needed
     params       0 .. 255 bytes that belong to the codec
@@ -51,11 +51,11 @@ class Header:
 
     def __post_init__(self) -> None:
         _check_size(self.width, self.height)
-        if not 1 <= self.channels <= 4:
+        if not 0 <= self.channels <= 4:
             raise UnsupportedImageError(
                 f"{self.channels} channels cannot be stored; convert to L, LA, RGB or RGBA"
             )
-        if self.bit_depth not in _DEPTH_CODES:
+        if self.bit_depth not in _DEPTH_CODES or (self.bit_depth > 8 and self.channels):
             raise UnsupportedImageError(f"{self.bit_depth} bits a sample cannot be stored; convert to 8 bits")
         if not 0 <= self.codec <= 255:
             raise ValueError(f"the codec number is 0 .. 255, not {self.codec}")
@@ -145,7 +145,7 @@ def unpack_header(payload: memoryview) -> Header:
         raise FormatError("the header is too short: the file is damaged")
     codec, mode = payload[0], payload[1]
     channels, depth_code = mode & 0x0F, mode >> 4 & 0x07
-    if depth_code not in _BIT_DEPTHS or not 1 <= channels <= 4:
+    if depth_code not in _BIT_DEPTHS or not 0 <= channels <= 4 or (depth_code and channels):
         raise UnsupportedImageError(
             f"the file holds a kind of picture that this version cannot read (mode byte 0x{mode:02x}): "
             "upgrade collagecodec"

@@ -19,9 +19,8 @@ from collagecodec.errors import FormatError
 from collagecodec.geo.reference import adjusted
 from collagecodec.io.files import atomic, load
 from collagecodec.io.limits import DEFAULT_LIMITS, Limits
-from collagecodec.io.picture import MODES
 from collagecodec.options import Bytes, DecodeOptions, EncodeOptions, File, Mode, Picture
-from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.rendering import Rendering, Samples
 from collagecodec.sampling.request import Image8, Region, Request, Scale, Size
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ def encode(
     codec: str = "collage",
     options: Mapping[str, Any] | None = None,
     metadata: Mapping[str, bytes] | None = None,
+    max_error: int | None = None,
     alpha: bool | None = None,
     convert: Mode | None = None,
     page: int | None = None,
@@ -66,15 +66,18 @@ def encode(
 ) -> bytes:
     """Encode a picture; return the complete `.clg` file.
 
-    `image` is a numpy array, (H, W) or (H, W, C) uint8 with C of 1..4 (grey, grey and alpha, RGB, RGBA), a
-    Pillow image, an `io.Source`, or a picture file by path, content or open file. Alpha is stored losslessly;
-    `alpha=True` declares that the last of two or four channels of an array is alpha even if it does not look
-    like it.
+    `image` is a numpy array, (H, W) or (H, W, C), uint8, uint16 or int16, with C of 1..4 (grey, grey and alpha,
+    RGB, RGBA) or any other number of bands, a Pillow image, an `io.Source`, or a picture file by path, content or
+    open file. Alpha is stored losslessly; `alpha=True` declares that the last of two or four channels of an array
+    is alpha even if it does not look like it.
 
     A picture that cannot be stored as it is can be converted: `convert` to a mode (CMYK and LAB through colour
     management), `page` (from 1 on) of a file of several, `to_8bit` from deeper samples, whose `value_range`, by
     default their smallest and largest value, becomes 0 .. 255. A GeoTIFF by path keeps its place on Earth, unless
     `geo` is False, and pixels without data become alpha.
+
+    `max_error` promises that no sample is further off than that, in units of the samples; 0 stores them
+    losslessly. Then and for other than 8-bit grey and RGB pictures, `codec` stores layers of the picture.
 
     Give at most one target: `quality` 0..100 (60 by default), `bpp` bits per pixel of the file, `psnr` in dB
     over the colour samples, or `max_bytes`. The file never exceeds the size and always reaches the PSNR. `effort`
@@ -88,8 +91,10 @@ def encode(
     reached, ModelMismatchError for an unknown model, and ValueError for invalid options.
     """
     from collagecodec.codecs import registry
+    from collagecodec.codecs.layers.codec import LayeredCodec
     from collagecodec.io.conversion import Conversion
     from collagecodec.io.opening import as_source
+    from collagecodec.io.sources import needs_layers
 
     targets = {"quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes}
     settings = {name: value for name, value in (("effort", effort), ("model", model)) if value is not None}
@@ -103,6 +108,8 @@ def encode(
     target = _target({name: value for name, value in targets.items() if value is not None}, chosen, settings)
     conversion = Conversion(page, convert, to_8bit, value_range)
     source = as_source(image, metadata, alpha=alpha, conversion=conversion, geo=geo)
+    if codec != "layers" and (max_error is not None or needs_layers(source)):
+        chosen = LayeredCodec.around(chosen, max_error)
     return chosen.encode_target(source, {**source.metadata, **(metadata or {})}, target, progress)
 
 
@@ -155,7 +162,7 @@ def decode_bands(
     options = {"fast": fast, "tolerate_damage": tolerate_damage}
     rendering = codec.rendering(reader, request, **options, limits=limits)
     metadata = adjusted(reader.metadata, *request.resolve(reader.header.width, reader.header.height))
-    return Decoded(**vars(rendering), metadata=metadata, alpha=reader.header.channels in (2, 4))
+    return Decoded(**vars(rendering), metadata=metadata, alpha=codec.samples(reader).alpha)
 
 
 def decode(
@@ -168,7 +175,7 @@ def decode(
     tolerate_damage: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Image8:
-    """Decode a `.clg` file to uint8 pixels, (H, W) for grey and (H, W, C) otherwise.
+    """Decode a `.clg` file to pixels, (H, W) for grey and (H, W, C) otherwise: uint8, or what was encoded.
 
     The decoder first cuts `region` (x, y, width, height) in stored pixels; then `scale` multiplies both sides,
     rounded up, or `size` (width, height) sets them. The time depends on the size of the output and on the tiles
@@ -210,7 +217,11 @@ class Info:
     height: int
     """Pixels."""
     mode: str
-    """L, LA, RGB or RGBA."""
+    """L, LA, RGB or RGBA; for other pictures of layers the number of bands, such as '4 bands + alpha'."""
+    dtype: str
+    """Type of the samples: uint8, uint16 or int16."""
+    max_error: int | None
+    """The promised largest error of a sample; None if none is promised."""
     bit_depth: int
     """Bits per sample."""
     codec: str
@@ -246,10 +257,13 @@ def info(data: File, *, limits: Limits = DEFAULT_LIMITS) -> Info:
     data = _content(data)
     reader = limits.reader(data, strict=False)
     header = reader.header
+    samples = _samples_of(reader)
     return Info(
         width=header.width,
         height=header.height,
-        mode=MODES[header.channels - 1],
+        mode=samples.mode,
+        dtype=str(samples.dtype),
+        max_error=samples.max_error,
         bit_depth=header.bit_depth,
         codec=registry.name_of(header),
         model=models.name_of(header.fingerprint) if any(header.fingerprint) else None,
@@ -262,6 +276,15 @@ def info(data: File, *, limits: Limits = DEFAULT_LIMITS) -> Info:
         metadata={kind: len(value) for kind, value in reader.metadata.items()},
         format_version=VERSION,
     )
+
+
+def _samples_of(reader: Reader) -> Samples:
+    from collagecodec.codecs import registry
+
+    try:
+        return registry.class_of(reader.header).samples(reader)
+    except (FormatError, registry.CodecUnavailableError):
+        return Samples(reader.header.channels, reader.header.channels in (2, 4))
 
 
 def _step_of(header: Header) -> float | None:

@@ -48,6 +48,7 @@ class EncodeOptions(TypedDict, total=False):
     codec: str
     options: Mapping[str, Any] | None
     metadata: Mapping[str, bytes] | None
+    max_error: int | None
     alpha: bool | None
     convert: Mode | None
     page: int | None

@@ -44,6 +44,10 @@ class Task:
 @click.option("--psnr", type=click.FloatRange(0, min_open=True), help="PSNR to reach, in dB.")
 @click.option("--max-bytes", type=click.IntRange(1), help="Largest size of the file.")
 @click.option(
+    "--max-error", type=click.IntRange(0, 65535),
+    help="Promise that no sample is further off than this; 0 stores the picture without loss.",
+)  # fmt: skip
+@click.option(
     "-e", "--effort", type=click.IntRange(0, 9),
     help="0: linear analysis, fastest; 1: hypernetwork, the default; 2 to 9: ever longer refinement (PyTorch).",
 )  # fmt: skip
@@ -105,7 +109,7 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     _check_targets(given)
     items = inputs.expand(files, given["recursive"], inputs.PICTURES)
     targets = inputs.outputs(items, given["output"], inputs.Naming(".clg", strict=True))
-    names = (*TARGETS, "effort", "model", "codec")
+    names = (*TARGETS, "max_error", "effort", "model", "codec")
     options = {name: given[name] for name in names if given[name] is not None}
     if given["checkpoint"] and len(items) > 1:
         raise click.UsageError("--checkpoint keeps a single fit, and there are several files; leave it out")
@@ -187,6 +191,11 @@ def encode_one(task: Task) -> dict[str, Any]:
     if task.measure:
         described = api.info(data)
         figures |= {"psnr": _psnr(source, data), "codec": described.codec, "step": described.step}
+        if described.codec == "layers":
+            from collagecodec.codecs.layers.codec import errors
+
+            found = errors(source, data)
+            figures |= {"rmse": round(found.rmse, 4), "largest_error": found.largest}
         figures["range"] = list(source.value_range) if isinstance(source, ScaledSource) else None
     return figures
 
@@ -247,7 +256,8 @@ def _line(figures: dict[str, Any]) -> str:
         line += f", codec {figures['codec']}"
         line += f", step {figures['step']:g}" if figures["step"] is not None else ""
         line += ", lossless" if figures["psnr"] is None else f", {figures['psnr']:.2f} dB"
-        line += (
-            f", {figures['range'][0]:g} to {figures['range'][1]:g} became 0 to 255" if figures["range"] else ""
-        )
+        if "rmse" in figures:
+            line += ", in units of the samples: RMSE {rmse:g}, largest error {largest_error}".format(**figures)
+        if figures["range"]:
+            line += ", {:g} to {:g} became 0 to 255".format(*figures["range"])
     return "\n".join([line, *(f"  note: {note}" for note in figures["notes"])])

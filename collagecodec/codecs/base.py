@@ -29,7 +29,7 @@ from collagecodec.errors import CollageError, FormatError, LimitError, Unsupport
 from collagecodec.io.limits import DEFAULT_LIMITS, UNLIMITED, Limits
 from collagecodec.io.picture import MODES, squeeze
 from collagecodec.io.sources import ArraySource, Source
-from collagecodec.sampling.rendering import Rendering
+from collagecodec.sampling.rendering import Rendering, Samples
 from collagecodec.sampling.request import Image8, Region, Request, Scale, Size
 
 if TYPE_CHECKING:
@@ -146,6 +146,11 @@ class Codec(ArrayCodec):
     def collages(cls, reader: Reader) -> tuple[Collage, ...]:
         """Return the contractive maps of a file of this codec; NoCollageError if the codec is not a collage."""
         raise NoCollageError(f"the codec {cls.name!r} stores no contractive map")
+
+    @classmethod
+    def samples(cls, reader: Reader) -> Samples:
+        """Return what the channels of a file of this codec are."""
+        return Samples(reader.header.channels, reader.header.channels in (2, 4))
 
     @classmethod
     def step_of(cls, header: Header) -> float | None:

@@ -57,6 +57,7 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "pifs": Entry(4, "collagecodec.codecs.pifs.codec", "PifsCodec"),
         "coin": Entry(5, "collagecodec.codecs.coin.codec", "CoinCodec"),
         "ifs": Entry(6, "collagecodec.codecs.ifs.codec", "IfsCodec", extra="train"),
+        "layers": Entry(7, "collagecodec.codecs.layers.codec", "LayeredCodec"),
     }
 )
 _NAMES = MappingProxyType({entry.number: name for name, entry in ENTRIES.items()})

@@ -20,7 +20,7 @@ from collagecodec.io.conversion import AS_IT_IS, Conversion, ScaledSource, scale
 from collagecodec.io.picture import is_deep, metadata_of, storable_mode, to_pillow
 from collagecodec.io.rasters import REMEDY, RasterSource, has_geo_tags, has_rasterio, may_be_raster, open_raster
 from collagecodec.io.raw import open_raw
-from collagecodec.io.sources import ArraySource, PillowSource, Samples, Source, loaded
+from collagecodec.io.sources import ArraySource, BandSource, PillowSource, Samples, Source, loaded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -73,7 +73,16 @@ def _of_array(
     if conversion.mode is not None:
         image = to_pillow(array, metadata)
         return PillowSource(image, metadata, replace(conversion, page=None))
-    return ArraySource(array, metadata, alpha=alpha)
+    deep = array.dtype in (np.uint16, np.int16)
+    if deep or (array.ndim == 3 and array.shape[2] > 4 and array.dtype == np.uint8):
+        return BandSource(array, metadata, alpha=bool(alpha))
+    try:
+        return ArraySource(array, metadata, alpha=alpha)
+    except UnsupportedImageError:
+        # The last of two or four bands is not alpha.
+        if alpha or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (2, 4):
+            raise
+        return BandSource(array, metadata)
 
 
 def open_source(
@@ -172,29 +181,42 @@ def _open(
     stream: BinaryIO, data: Path | bytes, name: str, large: int, conversion: Conversion = AS_IT_IS
 ) -> Source:
     """Open the picture in `stream`, which may be closed afterwards; `data` is the same picture for libvips."""
+    from collagecodec.io.vips import VipsSource
+
     try:
         image = _open_with_pillow(stream, name)
     except UnsupportedImageError:
-        if conversion.deep:
-            return _scaled(data, {}, conversion)
-        _explain_bands(stream, data)
+        stream.seek(0)
+        if stream.read(4) in _TIFF_SIGNATURES:
+            # Pillow does not know TIFF files of 16-bit colours, nor of grey with several extra bands.
+            return _deep(data, {}, conversion) or VipsSource(data)
         raise
-    if conversion.deep and (image is None or is_deep(image)):
+    if image is None or is_deep(image):
         if image is not None:
             select_page(image, conversion.page)
-        return _scaled(data, {} if image is None else metadata_of(image), conversion)
+        deep = _deep(data, {} if image is None else metadata_of(image), conversion)
+        if deep is not None:
+            return deep
     if image is not None and (conversion or image.width * image.height <= large or image.format not in _STREAMED):
         source = PillowSource(image, conversion=conversion)
         loaded(image.load)
         return source
-    from collagecodec.io.vips import VipsSource
-
     metadata = {}
     if image is not None:
         # Pillow knows frames, meanings of bands and metadata that libvips does not report.
         storable_mode(image)
         metadata = metadata_of(image)
     return VipsSource(data, metadata)
+
+
+def _deep(data: Path | bytes, metadata: Mapping[str, bytes], conversion: Conversion) -> Source | None:
+    """Return a picture of 16 bits a sample, or of any depth if it is to be scaled; None for another depth."""
+    from collagecodec.io.vips import VipsSource
+
+    if conversion.deep:
+        return _scaled(data, metadata, conversion)
+    source = VipsSource(data, metadata, page=conversion.page, any_depth=True)
+    return source if source.dtype in (np.uint16, np.int16) and conversion.mode is None else None
 
 
 def _scaled(data: Path | bytes, metadata: Mapping[str, bytes], conversion: Conversion) -> Source:
@@ -207,18 +229,6 @@ def _scaled(data: Path | bytes, metadata: Mapping[str, bytes], conversion: Conve
         return source
     image = to_pillow(source.rows(0, source.height), source.metadata)
     return PillowSource(image, conversion=Conversion(mode=conversion.mode))
-
-
-def _explain_bands(stream: BinaryIO, data: Path | bytes) -> None:
-    """Raise UnsupportedImageError with libvips' reason if it refuses a TIFF file that Pillow cannot identify.
-
-    Pillow does not know TIFF files of grey with several extra bands, which GDAL writes for any bands.
-    """
-    stream.seek(0)
-    if stream.read(4) in _TIFF_SIGNATURES:
-        from collagecodec.io.vips import VipsSource
-
-        VipsSource(data)
 
 
 def _open_with_pillow(stream: BinaryIO, name: str) -> Image.Image | None:

@@ -36,18 +36,20 @@ def png_chunks(
     shape: tuple[int, int, int],
     metadata: Mapping[str, bytes],
     compression: int = COMPRESSION,
+    depth: int = 8,
 ) -> Iterator[bytes]:
     """Yield the file piece by piece.
 
     `bands` are uint8 of shape (rows, width, channels) for a `shape` of (width, height, channels), with 1
     (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels; `metadata` may hold 'icc', 'exif' and 'xmp'.
-    `compression` is a level of zlib, 0 (stored) to 9.
+    `compression` is a level of zlib, 0 (stored) to 9. With a `depth` of 16 the bands hold two bytes for each
+    sample, the higher one first: uint8 (rows, width, 2 channels).
     """
     width, height, channels = shape
     yield SIGNATURE
-    yield _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0))
+    yield _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels], 0, 0, 0))
     yield from _metadata_chunks(metadata)
-    blocks = _blocks(bands, width * channels, height)
+    blocks = _blocks(bands, width * channels * depth // 8, height)
     adler, lead = 1, b"\x78\x01"
     # Starting threads would take longer than deflating a small picture.
     most = 1 if width * height * channels < 4 * _BLOCK_BYTES else _MAX_THREADS

@@ -85,7 +85,7 @@ def open_raster(path: Path, page: int | None = None, *, any_type: bool = False) 
             dataset = rasterio.open(name)
         except rasterio.errors.RasterioIOError:
             return None
-        if not dataset.count or not _is_geographic(dataset):
+        if not dataset.count or not _says_more(dataset):
             dataset.close()
             return None
         if page is None and dataset.subdatasets:
@@ -97,7 +97,13 @@ def open_raster(path: Path, page: int | None = None, *, any_type: bool = False) 
         return RasterSource(dataset, any_type=any_type)
 
 
-def _is_geographic(dataset: DatasetReader) -> bool:
+def _says_more(dataset: DatasetReader) -> bool:
+    """Return whether a raster has a place on Earth, nodata, or bands that Pillow cannot hold."""
+    from rasterio.enums import ColorInterp
+
+    colours = [kind for kind in dataset.colorinterp if kind != ColorInterp.alpha]
+    if len(colours) not in (1, 3) or dataset.dtypes[0] in ("uint16", "int16"):
+        return True
     described = any(dataset.descriptions) or any(value is not None for value in dataset.nodatavals)
     placed = dataset.crs is not None or not dataset.transform.is_identity or dataset.gcps[0] or dataset.rpcs
     return bool(placed or described or dataset.driver == "VRT")

@@ -62,6 +62,47 @@ class Source(Protocol):
         """
 
 
+def type_of(source: Source) -> np.dtype[Any]:
+    """Return the type of a source's samples: uint8 unless its attribute `dtype` says otherwise."""
+    return np.dtype(getattr(source, "dtype", np.uint8))
+
+
+def alpha_of(source: Source) -> bool:
+    """Return whether the last channel is alpha: of 2 and 4 channels, unless its attribute `alpha` decides."""
+    return bool(getattr(source, "alpha", source.channels in (2, 4)))
+
+
+def needs_layers(source: Source) -> bool:
+    """Return whether a source is other than grey or RGB of 8 bits, with or without alpha."""
+    bands = source.channels - alpha_of(source)
+    return type_of(source) != np.uint8 or bands not in (1, 3)
+
+
+class BandSource:
+    """An array of any bands, (H, W) or (H, W, bands): uint8, uint16 or int16. It is not copied.
+
+    `alpha` says that the last of them is alpha.
+    """
+
+    def __init__(
+        self, array: NDArray[Any], metadata: Mapping[str, bytes] | None = None, *, alpha: bool = False
+    ) -> None:
+        if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and alpha and array.shape[2] < 2):
+            raise UnsupportedImageError(
+                f"an array of shape {array.shape} is not a picture; give (height, width) or (height, width, "
+                "bands)"
+            )
+        self._array = array.reshape(*array.shape[:2], -1)
+        self.height, self.width, self.channels = self._array.shape
+        check_size(self.width, self.height)
+        self.dtype, self.alpha = array.dtype, alpha
+        self.metadata: Mapping[str, bytes] = dict(metadata or {})
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """See `Source.rows`."""
+        return self._array[start:stop]
+
+
 class ArraySource:
     """A numpy array, `numpy.memmap` included: uint8 or bool, (H, W) or (H, W, 1 .. 4). It is not copied.
 

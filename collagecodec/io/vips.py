@@ -52,7 +52,7 @@ class VipsSource:
         image = self._open()
         self.width, self.height, self.channels = image.width, image.height, image.bands
         check_size(self.width, self.height)
-        self.dtype = np.dtype(_TYPES.get(image.format, np.uint8))
+        self.dtype: np.dtype[Any] = np.dtype(_TYPES.get(image.format, np.uint8))
         if not any_depth or image.format not in _TYPES:
             _check_kind(image)
         self.alpha = bool(image.hasalpha())

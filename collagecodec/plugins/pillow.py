@@ -47,7 +47,7 @@ class CollageImageFile(ImageFile.ImageFile):
             raise UnidentifiedImageError(str(error)) from error
         self._scale = 1
         self._full_size = self._size = (reader.header.width, reader.header.height)
-        self._mode = MODES[reader.header.channels - 1]
+        self._mode = _mode_of(reader)
         self.info.update(info_of(reader.metadata))
         # Pillow takes an image without tiles to be loaded.
         self.tile = [ImageFile._Tile(FORMAT, (0, 0, *self._size), 0, self._mode)]
@@ -86,6 +86,23 @@ class CollageImageFile(ImageFile.ImageFile):
                 self.fp.close()
             self.fp = None
         return Image.Image.load(self)
+
+
+def _mode_of(reader: Reader) -> str:
+    """Return Pillow's mode of a file; UnidentifiedImageError for a picture that Pillow has no mode for."""
+    from collagecodec.codecs import registry
+
+    try:
+        samples = registry.class_of(reader.header).samples(reader)
+    except CollageError as error:
+        raise UnidentifiedImageError(str(error)) from error
+    if samples.dtype == "uint16" and samples.channels == 1:
+        return "I;16"
+    if samples.dtype != "uint8" or samples.mode not in MODES:
+        raise UnidentifiedImageError(
+            f"Pillow has no mode for {samples.mode} of {samples.dtype}: read the file with collagecodec.decode"
+        )
+    return samples.mode
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:

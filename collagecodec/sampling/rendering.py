@@ -11,13 +11,31 @@ from collagecodec.errors import LimitError
 from collagecodec.sampling.request import Image8
 
 
+@dataclass(frozen=True)
+class Samples:
+    """What the channels of a picture are: number, whether the last is alpha, type, and the promised error."""
+
+    channels: int
+    alpha: bool
+    dtype: np.dtype[np.generic] = np.dtype(np.uint8)  # noqa: RUF009 (a dtype is immutable)
+    max_error: int | None = None
+
+    @property
+    def mode(self) -> str:
+        """L, LA, RGB or RGBA where it is one of them, else the number of bands in words."""
+        bands = self.channels - self.alpha
+        if bands in (1, 3):
+            return ("L" if bands == 1 else "RGB") + "A" * self.alpha
+        return f"{bands} bands" + " + alpha" * self.alpha
+
+
 @dataclass
 class Rendering:
     """A picture of `width` x `height` pixels with 1 to 4 `channels`, computed during iteration over its bands.
 
     The bands run from top to bottom and can be iterated over only once. Each band is uint8, (h, width) for grey
-    and (h, width, channels) otherwise. `damaged` lists the unreadable tiles that were replaced by grey; it is
-    complete when the iteration ends.
+    and (h, width, channels) otherwise; pictures of layers may have another `dtype` and more channels. `damaged`
+    lists the unreadable tiles that were replaced by grey; it is complete when the iteration ends.
     """
 
     width: int
@@ -25,6 +43,7 @@ class Rendering:
     channels: int
     bands: Iterator[Image8]
     damaged: list[int] = field(default_factory=list)
+    dtype: np.dtype[np.generic] = np.dtype(np.uint8)  # noqa: RUF009 (a dtype is immutable)
 
     def __iter__(self) -> Iterator[Image8]:
         return self.bands
@@ -33,7 +52,7 @@ class Rendering:
         """Return all bands as a single array; LimitError if it does not fit into memory."""
         shape = (self.height, self.width)
         try:
-            pixels = np.empty(shape if self.channels == 1 else (*shape, self.channels), np.uint8)
+            pixels = np.empty(shape if self.channels == 1 else (*shape, self.channels), self.dtype)
         except (MemoryError, ValueError) as error:
             raise LimitError(
                 f"{self.width}x{self.height} pixels do not fit into memory: use decode_bands, region or scale"

@@ -30,6 +30,7 @@ FILES = {
     "pifs": "v1-pifs.clg",
     "coin": "v1-coin.clg",
     "ifs": "v1-ifs.clg",
+    "layers": "v1-layers.clg",
 }
 every_codec = pytest.mark.parametrize("name", sorted(FILES))
 STEERED = ("collage", "collage-paper", "dct", "pifs")
@@ -132,6 +133,7 @@ def test_which_codecs_honour_which_options() -> None:
         "dct": ["fast", "tolerate_damage"],
         "coin": ["fast", "tolerate_damage"],
         "ifs": ["fast", "tolerate_damage"],
+        "layers": [],
     }
 
 

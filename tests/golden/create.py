@@ -10,9 +10,12 @@ import json
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
+from numpy.typing import NDArray
 from tiny_model import scene
 
 import collagecodec
@@ -27,6 +30,19 @@ def hashes(data: bytes) -> dict[str, str]:
         name: hashlib.sha256(collagecodec.decode(data, scale=scale).tobytes()).hexdigest()
         for name, scale in SCALES.items()
     }
+
+
+def plain(what: dict[str, Any]) -> NDArray[np.uint8]:
+    """A picture of 8 bits with 1 to 4 channels."""
+    return scene(*what.get("shape", (90, 131)), channels=what["channels"], seed=what.get("seed", 4))
+
+
+def banded(what: dict[str, Any]) -> NDArray[Any]:
+    """A picture of any bands: mixtures of the colours of a scene, over the whole range of its type."""
+    colours = scene(90, 131, seed=4).astype(np.float64)
+    mixture = colours @ np.random.default_rng(7).dirichlet(np.ones(3), what["channels"]).T
+    dtype = np.dtype(what.get("dtype", "uint8"))
+    return (mixture / 255 * np.iinfo(dtype).max).astype(dtype)
 
 
 def main(prefix: str, *kinds: str) -> None:
@@ -47,10 +63,18 @@ def main(prefix: str, *kinds: str) -> None:
     made["pifs-fixed"] = {"codec": "pifs", "channels": 1, "options": one_size}
     made["ifs"] = {"codec": "ifs", "channels": 1, "options": {"maps": 6, "steps": 40, "refine": 0}}
     made["tiled"] = {"codec": "collage", "channels": 3, "quality": 20, "shape": (1100, 1060), "seed": 5}
+    layered = {"base": "dct", "base_settings": '{"step": 12}'}
+    made["layers"] = {"codec": "layers", "channels": 5, "options": {**layered, "max_error": 2}}
+    made["layers-deep"] = {
+        "codec": "layers",
+        "channels": 4,
+        "dtype": "uint16",
+        "options": {**layered, "max_error": 9},
+    }
     for name in kinds or made:
         what, file = made[name], FOLDER / f"{prefix}-{name}.clg"
         options = {"quality": what.get("quality", 45)} if what["codec"] == "collage" else {}
-        picture = scene(*what.get("shape", (90, 131)), channels=what["channels"], seed=what.get("seed", 4))
+        picture = banded(what) if what["codec"] == "layers" else plain(what)
         data = collagecodec.encode(picture, codec=what["codec"], options=what.get("options"), **options)
         if file.exists():
             raise SystemExit(f"{file.name} is there already; golden files are never replaced")
