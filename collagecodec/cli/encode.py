@@ -192,7 +192,7 @@ def encode_one(task: Task) -> dict[str, Any]:
         described = api.info(data)
         figures |= {"psnr": _psnr(source, data), "codec": described.codec, "step": described.step}
         if described.codec == "layers":
-            from collagecodec.codecs.layers.codec import errors
+            from collagecodec.codecs.layers.errors import errors
 
             found = errors(source, data)
             figures |= {"rmse": round(found.rmse, 4), "largest_error": found.largest}

@@ -62,6 +62,7 @@ class GeoReference:
     namespaces     GDAL's tags of other namespaces
     points         ground control points, in the system `points_crs`
     rpcs           rational polynomial coefficients, by the names of rasterio's `RPC`
+    alpha_band     alpha was a band of the raster, not a mask or a nodata value
     """
 
     crs: str = ""
@@ -73,6 +74,7 @@ class GeoReference:
     points: tuple[ControlPoint, ...] = ()
     points_crs: str = ""
     rpcs: Mapping[str, Any] = field(default_factory=dict)
+    alpha_band: bool = False
 
     def to_bytes(self) -> bytes:
         """Return the metadata: compact JSON in UTF-8, without what has its default value."""

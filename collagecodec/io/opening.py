@@ -181,15 +181,13 @@ def _open(
     stream: BinaryIO, data: Path | bytes, name: str, large: int, conversion: Conversion = AS_IT_IS
 ) -> Source:
     """Open the picture in `stream`, which may be closed afterwards; `data` is the same picture for libvips."""
-    from collagecodec.io.vips import VipsSource
-
     try:
         image = _open_with_pillow(stream, name)
     except UnsupportedImageError:
         stream.seek(0)
         if stream.read(4) in _TIFF_SIGNATURES:
             # Pillow does not know TIFF files of 16-bit colours, nor of grey with several extra bands.
-            return _deep(data, {}, conversion) or VipsSource(data)
+            return _deep(data, {}, conversion) or _streamed(data, {})
         raise
     if image is None or is_deep(image):
         if image is not None:
@@ -206,6 +204,12 @@ def _open(
         # Pillow knows frames, meanings of bands and metadata that libvips does not report.
         storable_mode(image)
         metadata = metadata_of(image)
+    return _streamed(data, metadata)
+
+
+def _streamed(data: Path | bytes, metadata: Mapping[str, bytes]) -> Source:
+    from collagecodec.io.vips import VipsSource
+
     return VipsSource(data, metadata)
 
 

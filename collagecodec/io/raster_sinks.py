@@ -41,9 +41,9 @@ def save_raster(
     """Write a raster with its reference to `path`; return the number of bytes.
 
     `bands` are uint8, uint16 or int16 of shape (rows, width, channels) or (rows, width), top to bottom; with
-    `alpha` the last channel is alpha. Where it is 0, samples become `reference.nodata`; without such a value it
-    is written as the mask of the raster. Everything but GeoTIFF is copied from a temporary GeoTIFF beside `path`.
-    `options` are GDAL's creation options.
+    `alpha` the last channel is alpha. It is written as a band if it was one; otherwise samples become
+    `reference.nodata` where it is 0, or without such a value it is the mask of the raster. Everything but GeoTIFF
+    is copied from a temporary GeoTIFF beside `path`. `options` are GDAL's creation options.
 
     The file is complete or absent. Raises OutputExistsError unless `force`, UnsupportedImageError for what the
     driver cannot write, MissingLibraryError, OSError.
@@ -96,7 +96,7 @@ def _write_geotiff(
 ) -> None:
     rasterio = import_rasterio()
     width, height, channels, alpha = description
-    count = channels - alpha
+    count = channels - (alpha and not reference.alpha_band)
     tiled = {"tiled": True, "blockxsize": _BLOCK, "blockysize": _BLOCK} if min(width, height) >= _BLOCK else {}
     dataset, row = None, 0
     writing = _Rows(height, _BLOCK)
@@ -110,7 +110,7 @@ def _write_geotiff(
                     }  # fmt: skip
                     dataset = rasterio.open(path, "w", **profile)
                     _describe(dataset, reference, xmp)
-                _write_rows(dataset, rows, row, alpha, reference.nodata)
+                _write_rows(dataset, rows, row, alpha, reference)
                 row += len(rows)
         finally:
             if dataset is not None:
@@ -142,13 +142,17 @@ class _Rows:
             raise ValueError(f"the bands end after {done + count} of {self._height} rows")
 
 
-def _write_rows(dataset: Any, rows: NDArray[Any], row: int, alpha: bool, nodata: float | None) -> None:
+def _write_rows(dataset: Any, rows: NDArray[Any], row: int, alpha: bool, reference: GeoReference) -> None:
     from rasterio.windows import Window
 
     window = Window(0, row, dataset.width, len(rows))
-    samples = rows[..., :-1] if alpha else rows
+    samples, nodata = rows[..., :-1] if alpha else rows, reference.nodata
     if nodata is not None:
         samples = with_nodata(samples, rows[..., -1] > 0 if alpha else None, nodata)
+    if alpha and reference.alpha_band:
+        dataset.write(np.ascontiguousarray(rows[..., -1:].transpose(2, 0, 1)), [dataset.count], window=window)
+        dataset.write(np.ascontiguousarray(samples.transpose(2, 0, 1)), dataset.indexes[:-1], window=window)
+        return
     dataset.write(np.ascontiguousarray(samples.transpose(2, 0, 1)), window=window)
     if alpha and nodata is None:
         dataset.write_mask(np.ascontiguousarray(rows[..., -1] > 0), window=window)
@@ -198,7 +202,7 @@ def _describe(dataset: Any, reference: GeoReference, xmp: bytes) -> None:
         dataset.update_tags(ns=name, **tags)
     if xmp:
         dataset.update_tags(ns="xml:XMP", **{"xml:XMP": xmp.decode("utf-8", "replace")})
-    if len(reference.bands) == dataset.count:
+    if len(reference.bands) == dataset.count - reference.alpha_band:
         _describe_bands(dataset, reference)
 
 
@@ -207,9 +211,9 @@ def _describe_bands(dataset: Any, reference: GeoReference) -> None:
 
     colours = [ColorInterp.__members__.get(band.colour, ColorInterp.undefined) for band in reference.bands]
     if ColorInterp.palette not in colours:
-        dataset.colorinterp = colours
-    dataset.scales = [band.scale for band in reference.bands]
-    dataset.offsets = [band.offset for band in reference.bands]
+        dataset.colorinterp = colours + [ColorInterp.alpha] * reference.alpha_band
+    dataset.scales = [*(band.scale for band in reference.bands), *[1.0] * reference.alpha_band]
+    dataset.offsets = [*(band.offset for band in reference.bands), *[0.0] * reference.alpha_band]
     for index, band in enumerate(reference.bands, 1):
         if band.description:
             dataset.set_band_description(index, band.description)

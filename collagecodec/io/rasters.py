@@ -104,6 +104,8 @@ def _says_more(dataset: DatasetReader) -> bool:
     colours = [kind for kind in dataset.colorinterp if kind != ColorInterp.alpha]
     if len(colours) not in (1, 3) or dataset.dtypes[0] in ("uint16", "int16"):
         return True
+    if len(colours) == 3 and colours[0] == ColorInterp.gray:
+        return True
     described = any(dataset.descriptions) or any(value is not None for value in dataset.nodatavals)
     placed = dataset.crs is not None or not dataset.transform.is_identity or dataset.gcps[0] or dataset.rpcs
     return bool(placed or described or dataset.driver == "VRT")
@@ -131,15 +133,18 @@ class RasterSource:
         if dataset.count == 1 and dataset.colorinterp[0] == ColorInterp.palette:
             self._colours = _palette(dataset.colormap(1))
         self.dtype = _sample_type(dataset, self._colours is not None, any_type)
+        alphas = [index for index in dataset.indexes if index not in self._bands]
+        self._alpha_band = alphas[0] if alphas else None
         self._strips: dict[int, NDArray[Any]] = {}
         self._filler: Filler | None = None
         self.converted = ""
         count = 3 if self._colours is not None else len(self._bands)
         if self._has_mask():
             self._filler = Filler(self._read, self.width, self.height, count)
-        self.alpha = self._filler is not None and not self._filler.fully_valid
+        masked = self._filler is not None and not self._filler.fully_valid
+        self.alpha = masked or self._alpha_band is not None
         self.channels = count + self.alpha
-        if self.alpha:
+        if masked and self._alpha_band is None:
             self.converted = f"{self._mask_name()} stored as alpha, exactly"
         self.metadata: Mapping[str, bytes] = _metadata_of(dataset, self._bands)
 
@@ -180,13 +185,23 @@ class RasterSource:
         rows = strips[0] if len(strips) == 1 else np.concatenate(strips)
         return rows[start - first * STRIP : stop - first * STRIP]
 
+    def _alpha(self, valid: NDArray[np.bool_], start: int) -> NDArray[Any]:
+        if self._alpha_band is None:
+            return np.where(valid, opaque(self.dtype), 0).astype(self.dtype)
+        from rasterio.windows import Window
+
+        with self._lock:
+            window = Window(0, start, self.width, len(valid))
+            band: NDArray[Any] = self._dataset.read(self._alpha_band, window=window)
+        return band
+
     def _strip(self, number: int) -> NDArray[Any]:
         if number not in self._strips:
             start = number * STRIP
             samples, valid = self._read(start, min(self.height, start + STRIP))
             if self.alpha and self._filler is not None:
                 filled = self._filler.fill(samples, valid, start)
-                alpha = np.where(valid, opaque(self.dtype), 0).astype(self.dtype)
+                alpha = self._alpha(valid, start)
                 samples = np.concatenate([filled, alpha[..., None]], axis=2)
             strip = np.ascontiguousarray(samples)
             strip.flags.writeable = False
@@ -241,6 +256,7 @@ def reference_of(dataset: DatasetReader, bands: list[int] | None = None) -> GeoR
             for point in points
         ),
         points_crs=_wkt(points_crs),
+        alpha_band=bands is not None and len(bands) < dataset.count,
         rpcs={} if dataset.rpcs is None else dict(dataset.rpcs.to_dict()),
     )
 

@@ -22,7 +22,8 @@ from bitstream.container import Reader
 from bitstream.errors import DamagedTileError, FormatError
 from collagecodec.cli.main import run
 from collagecodec.codecs.layers import residual
-from collagecodec.codecs.layers.codec import LayeredCodec, errors
+from collagecodec.codecs.layers.codec import LayeredCodec
+from collagecodec.codecs.layers.errors import errors
 from collagecodec.codecs.layers.format import KNOTS, BandMap, unpack
 from collagecodec.codecs.layers.samples import band_map, levels_of
 from collagecodec.io.opening import as_source, open_source

@@ -81,6 +81,16 @@ def test_a_mask_without_nodata_is_a_mask_again() -> None:
         np.testing.assert_array_equal(after.dataset_mask() > 0, VALID)
 
 
+def test_soft_alpha_stays_a_band() -> None:
+    picture = np.concatenate([scene(130, 170), (X + Y).astype(np.uint8)[..., None]], axis=2)
+    write("scene.tif", picture, photometric="RGB", alpha="YES")
+    assert run(["encode", "--effort", "0", "scene.tif"]) == 0
+    assert run(["decode", "-o", "back.tif", "scene.clg"]) == 0
+    with rasterio.open("back.tif") as after:
+        assert after.colorinterp[3] == rasterio.enums.ColorInterp.alpha
+        np.testing.assert_array_equal(after.read(4), picture[..., 3])
+
+
 def test_the_mask_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     write("scene.tif", picture()[..., :1], nodata=0)
     assert run(["encode", "--effort", "0", "scene.tif"]) == 0

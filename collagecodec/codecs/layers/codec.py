@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream import varint
-from bitstream.container import Header, Reader, write
-from collagecodec.codecs.alpha import pack_alpha
+from bitstream.container import Header, Reader
 from collagecodec.codecs.base import Codec, Progress, Trial
-from collagecodec.codecs.layers import residual
 from collagecodec.codecs.layers.decoder import Picture
-from collagecodec.codecs.layers.format import MAX_BANDS, TYPES, Description, pack, unpack
-from collagecodec.codecs.layers.plan import Layers, PlaneSource, plan
-from collagecodec.codecs.layers.samples import samples_of
+from collagecodec.codecs.layers.encoder import NUMBER, Encoder, Middle
+from collagecodec.codecs.layers.errors import errors
+from collagecodec.codecs.layers.format import MAX_BANDS, TYPES, unpack
 from collagecodec.codecs.rate_control import RateParameter
 from collagecodec.errors import LimitError, UnsupportedImageError
 from collagecodec.io.opening import as_source
@@ -27,8 +23,10 @@ from collagecodec.io.sources import Source, alpha_of, type_of
 from collagecodec.sampling.rendering import Rendering, Samples
 from collagecodec.sampling.request import Request
 
-NEAR_LOSSLESS_QUALITY = 20.0
-"""Quality of the lossy layers below a residual layer, unless the caller wants another."""
+QUALITIES = (10.0, 30.0, 50.0, 65.0, 80.0)
+"""Qualities of the lossy layers below a residual layer; the best one for a part of the picture is taken."""
+TRIAL_SIDE = 320
+"""Side of that part, in the middle of the picture."""
 MAX_ERROR = 2**16 - 1
 
 
@@ -44,7 +42,7 @@ class LayeredCodec(Codec):
     transform: bool = True
 
     name: ClassVar[str] = "layers"
-    number: ClassVar[int] = 7
+    number: ClassVar[int] = NUMBER
     refused_options: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
@@ -65,12 +63,7 @@ class LayeredCodec(Codec):
         """The codec of the layers."""
         from collagecodec.codecs import registry
 
-        codec = registry.get(self.base, **json.loads(self.base_settings))
-        settings = json.loads(self.base_settings)
-        chosen = [name for name in ("quality", "step", "rate") if settings.get(name) is not None]
-        if self.max_error is None or chosen or codec.rate_parameter is None:
-            return codec
-        return codec.at(codec.rate_parameter.code_of_quality(NEAR_LOSSLESS_QUALITY))
+        return registry.get(self.base, **json.loads(self.base_settings))
 
     @property
     def fingerprint(self) -> str:
@@ -108,18 +101,32 @@ class LayeredCodec(Codec):
     def encode_source(
         self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None
     ) -> bytes:
-        """See `Codec.encode_source`."""
+        """See `Codec.encode_source`. Below residuals, a quality that nobody set is chosen by trials."""
         inner = self.inner
-        encoder = _Encoder(self, source, metadata, progress)
+        if self.max_error is not None and inner.rate_parameter is not None and not self._has_quality:
+            return self._at_best_quality(source).encode_source(source, metadata, progress)
+        encoder = Encoder(self.max_error, self.transform, source, metadata, progress)
         if inner.rate_parameter is None or len({*encoder.gains, 1.0}) == 1:
             return encoder.file(
                 [inner.encode_source(layer, {}, encoder.report(i)) for i, layer in encoder.layers]
             )
         return self.trials(source, metadata, progress)(_rate_code(inner))
 
+    @property
+    def _has_quality(self) -> bool:
+        settings = json.loads(self.base_settings)
+        return any(settings.get(name) is not None for name in ("quality", "step", "rate"))
+
+    def _at_best_quality(self, source: Source) -> LayeredCodec:
+        """Return this codec at the quality that makes the middle of the picture smallest."""
+        trial = self.draft.trials(Middle(source, TRIAL_SIDE), {})
+        assert self.rate_parameter is not None
+        codes = [self.rate_parameter.code_of_quality(quality) for quality in QUALITIES]
+        return self.at(min(codes, key=lambda code: len(trial(code))))
+
     def trials(self, source: Source, metadata: Mapping[str, bytes], progress: Progress | None = None) -> Trial:
         """See `Codec.trials`."""
-        encoder, inner = _Encoder(self, source, metadata, progress), self.inner
+        encoder, inner = Encoder(self.max_error, self.transform, source, metadata, progress), self.inner
         trials = [inner.trials(layer, {}, encoder.report(index)) for index, layer in encoder.layers]
         parameter = inner.rate_parameter
         assert parameter is not None
@@ -154,128 +161,6 @@ class LayeredCodec(Codec):
     def psnr(cls, source: Source, data: bytes) -> float:
         """Return the PSNR over samples with data; the peak is 255 for 8 bits, else the range of the samples."""
         return errors(source, data).psnr
-
-
-@dataclass(frozen=True)
-class Errors:
-    """The errors of the samples with data: their root mean square and the largest, in units of the samples."""
-
-    rmse: float
-    largest: int
-    peak: int
-
-    @property
-    def psnr(self) -> float:
-        """PSNR in dB; infinite without loss."""
-        return 20 * math.log10(self.peak / self.rmse) if self.rmse else math.inf
-
-
-def errors(source: Source, data: bytes) -> Errors:
-    """Return the errors of a file of layers against its source."""
-    reader = Reader(data)
-    description = unpack(reader.layers, reader.header)
-    bands, total, count, row, largest = len(description.bands), 0.0, 0, 0, 0
-    for band in LayeredCodec.rendering(reader, Request()):
-        decoded = band.reshape(len(band), source.width, -1)
-        original = source.rows(row, row + len(band))
-        row += len(band)
-        found = original[..., :bands].astype(np.int32) - decoded[..., :bands]
-        if description.alpha:
-            found = found[original[..., -1] > 0]
-        if found.size:
-            total += float(np.square(found.astype(np.float64)).sum())
-            count, largest = count + found.size, max(largest, int(np.abs(found).max()))
-    low, high = min(b.low for b in description.bands), max(b.high for b in description.bands)
-    peak = 255 if description.dtype == np.uint8 else max(high - low, 1)
-    return Errors(math.sqrt(total / max(count, 1)), largest, peak)
-
-
-class _Encoder:
-    """Makes files of one source from the files of its layers."""
-
-    def __init__(
-        self, codec: LayeredCodec, source: Source, metadata: Mapping[str, bytes], progress: Progress | None
-    ) -> None:
-        self._codec, self._source, self._metadata, self._progress = codec, source, metadata, progress
-        self._alpha = alpha_of(source)
-        bands = source.channels - self._alpha
-        self._plan: Layers = plan(source, bands, self._alpha, transform=codec.transform)
-        self.layers = [
-            (index, PlaneSource(source, self._plan, group)) for index, group in enumerate(self._plan.groups)
-        ]
-        self.gains = [min(self._plan.gains[plane] for plane in group) for group in self._plan.groups]
-
-    def report(self, index: int) -> Progress | None:
-        """Return the callback of a layer, which reports its share of the whole."""
-        progress, count = self._progress, len(self.layers)
-        if progress is None:
-            return None
-        return lambda share, text: progress((index + share) / count, text)
-
-    def file(self, files: list[bytes]) -> bytes:
-        """Return the file with the layers of `files`."""
-        readers = [Reader(data) for data in files]
-        first = readers[0].header
-        description = Description(
-            type_of(self._source), self._plan.bands, self._alpha, self._codec.max_error,
-            tuple(reader.header for reader in readers), self._plan.order, self._plan.transforms,
-        )  # fmt: skip
-        deep = description.dtype != np.uint8
-        header = Header(
-            self._codec.number,
-            first.width,
-            first.height,
-            0,
-            16 if deep else 8,
-            first.tile_size,
-            first.fingerprint,
-        )
-        parts = [[bytes(reader.tile(tile)) for reader in readers] for tile in range(header.tile_count)]
-        if self._alpha:
-            for tile, part in enumerate(parts):
-                part.append(self._alpha_tile(header, tile))
-        if self._codec.max_error is not None:
-            self._add_residuals(header, description, parts)
-        return write(header, [_joined(part) for part in parts], self._metadata, pack(description))
-
-    def _alpha_tile(self, header: Header, tile: int) -> bytes:
-        x, y, width, height = header.tile_box(tile)
-        alpha = self._source.rows(y, y + height)[:, x : x + width, -1]
-        raw = np.ascontiguousarray(alpha).astype(alpha.dtype.newbyteorder("<"))
-        planes = raw.view(np.uint8).reshape(height, width, alpha.dtype.itemsize)
-        return _joined([pack_alpha(np.ascontiguousarray(plane)) for plane in planes.transpose(2, 0, 1)])
-
-    def _add_residuals(self, header: Header, description: Description, parts: list[list[bytes]]) -> None:
-        """Decode the lossy layers row of tiles by row of tiles, and append the residuals to `parts`."""
-        lossy = write(header, [_joined(part) for part in parts], {}, pack(replace(description, max_error=None)))
-        picture = Picture(Reader(lossy))
-        order = np.argsort(description.order)
-        side, step = header.tile_size or header.height, 2 * (description.max_error or 0) + 1
-        for row, top in enumerate(range(0, header.height, side)):
-            height = min(side, header.height - top)
-            box = 0, top, header.width, height
-            planes = np.concatenate(list(picture._planes(box, box[2:])), axis=1)
-            original = self._source.rows(top, top + height)[..., : len(description.bands)]
-            errors = original.transpose(2, 0, 1).astype(np.int32) - samples_of(planes, description)
-            if self._alpha:
-                errors *= self._source.rows(top, top + height)[..., -1] > 0
-            quantised = np.sign(errors) * ((np.abs(errors) + step // 2) // step)
-            for column, box_tile in self._tiles(header, row):
-                part = (slice(None), slice(box_tile[0], box_tile[0] + box_tile[2]))
-                tile = row * header.tiles_across + column
-                parts[tile].append(
-                    residual.encode(
-                        [plane[part] for plane in quantised], [planes[plane][part] for plane in order]
-                    )
-                )
-
-    def _tiles(self, header: Header, row: int) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
-        for column in range(header.tiles_across):
-            yield column, header.tile_box(row * header.tiles_across + column)
-
-
-def _joined(parts: list[bytes]) -> bytes:
-    return b"".join(varint.pack(len(part)) + part for part in parts)
 
 
 def _rate_code(codec: Codec) -> int:
