@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.container import VERSION, Header
+from bitstream.container import VERSION, Header, Reader
 from collagecodec.errors import FormatError
 from collagecodec.geo.reference import adjusted
 from collagecodec.io.files import atomic, load

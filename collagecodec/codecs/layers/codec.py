@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from bitstream.container import Header, Reader
 from collagecodec.codecs.base import Codec, Progress, Trial
-from collagecodec.codecs.layers.decoder import Picture
+from collagecodec.codecs.layers.decoder import Picture, memory_needed
 from collagecodec.codecs.layers.encoder import NUMBER, Encoder, Middle
 from collagecodec.codecs.layers.errors import errors
 from collagecodec.codecs.layers.format import MAX_BANDS, TYPES, unpack
 from collagecodec.codecs.rate_control import RateParameter
 from collagecodec.errors import LimitError, UnsupportedImageError
+from collagecodec.io.limits import DEFAULT_LIMITS, Limits
 from collagecodec.io.opening import as_source
 from collagecodec.io.sources import Source, alpha_of, type_of
 from collagecodec.sampling.rendering import Rendering, Samples
@@ -136,6 +137,24 @@ class LayeredCodec(Codec):
             return encoder.file([trial(own) for trial, own in zip(trials, codes, strict=True)])
 
         return run
+
+    @classmethod
+    def rendering(
+        cls,
+        reader: Reader,
+        request: Request,
+        *,
+        fast: bool = False,
+        tolerate_damage: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Rendering:
+        """See `Codec.rendering`. Four bands count as one pixel."""
+        cls.check_header(reader.header)
+        description = unpack(reader.layers, reader.header)
+        width, height = request.resolve(reader.header.width, reader.header.height)[1]
+        limits.check_pixels(0, (width, height * -(-description.channels // 4)))
+        limits.check_memory(memory_needed(description, reader.header, request, fast))
+        return super().rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage, limits=limits)
 
     @classmethod
     def open(

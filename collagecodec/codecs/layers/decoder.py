@@ -55,6 +55,25 @@ def part_of(payload: memoryview, index: int) -> memoryview:
     raise AssertionError
 
 
+def memory_needed(description: Description, header: Header, request: Request, fast: bool) -> int:
+    """Return an upper bound of the bytes that rendering takes beside file and output."""
+    from collagecodec.codecs import registry
+
+    region, size = request.resolve(header.width, header.height)
+    groups = [registry.class_of(group).working_bytes(group, request, fast=fast) for group in description.groups]
+    needed = sum(groups)
+    if description.alpha:
+        needed += 2 * region[2] * region[3] * description.dtype.itemsize
+    if description.max_error is not None and size == region[2:] and not fast:
+        side = header.tile_size or max(header.width, header.height)
+        columns = header.tile_columns(region[0], region[2])
+        rows = min(side, header.height)
+        across = min(columns.stop * side, header.width) - columns.start * side
+        # Planes, levels and samples of a row of tiles, and the views of the passes of a tile.
+        needed += rows * across * len(description.bands) * 32 + rows * min(side, header.width) * 64
+    return needed
+
+
 @dataclass
 class Picture:
     """An opened file of layers."""
