@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from eval.commands.blind import blind
+from eval.commands.bounded import bounded
 from eval.commands.coin import coin
 from eval.commands.curves import curves
 from eval.commands.demo import demo
@@ -34,6 +35,7 @@ def main() -> None:
 
 for command in (
     blind,
+    bounded,
     coin,
     curves,
     demo,

@@ -15,7 +15,8 @@ from collagecodec._version import __version__
 from collagecodec.errors import CollageError
 
 COMMANDS = (
-    "encode", "decode", "info", "thumbnail", "models", "codecs", "ifs", "train", "completion", "install-desktop",
+    "encode", "decode", "info", "archive", "thumbnail", "models", "codecs", "ifs", "train", "completion",
+    "install-desktop",
 )  # fmt: skip
 INTERRUPTED = 130
 

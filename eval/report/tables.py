@@ -16,7 +16,7 @@ from types import MappingProxyType
 from eval.harness import aggregate
 from eval.harness.aggregate import RATES, psnr_at
 from eval.harness.store import read_rows
-from eval.report import ifs_tables, published_tables
+from eval.report import bounded_tables, ifs_tables, published_tables
 from eval.report.sources import csv_rows, json_lines, markdown, text_of
 
 NAMES = MappingProxyType(
@@ -230,6 +230,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "speed": speed,
         "timing": partial(timing, labels=_TIMED),
         "timing-short": partial(timing, labels=("collage", "avif-420-s6", "webp", "jpeg")),
+        "bounded": bounded_tables.bounded,
+        "bounded-16": bounded_tables.deep,
         "coin": published_tables.coin,
         "pifs-kodak": partial(
             rates, folder="pifs-kodak", labels=("pifs-quadtree", "jpeg", "jpeg2000-psnr"), tests=_PIFS
