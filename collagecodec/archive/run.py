@@ -25,8 +25,8 @@ from collagecodec.sampling.threads import THREADS_VARIABLE, thread_count
 _OTHERS = ("jpg", "jpeg", "tif", "tiff", "webp", "bmp", "ppm", "pgm", "pnm", "pam", "npy", "jp2")
 SUFFIXES = frozenset(f".{kind}" for kind in ("png", *_OTHERS))
 """Suffixes of objects that are taken for pictures."""
-RECONNECTIONS, PAUSE = 20, 3.0
-"""How often a scheduler that went away is looked for, and the seconds in between."""
+RECONNECTIONS, PAUSE, POLL = 20, 3.0, 0.1
+"""How often a scheduler that went away is looked for, the seconds in between, and between looks at the work."""
 
 Report = Callable[[int, int, Row], None]
 """Called with pictures done, pictures in all, and the row of the last one."""
@@ -120,24 +120,35 @@ def archive(
 
 def _round(client: Any, collection: Collection, tasks: Sequence[Task], size: int) -> Iterator[list[Row]]:
     """Yield the rows of batches of `size`. Batches that kill their workers are left out unless `size` is 1."""
-    from distributed import CancelledError, KilledWorker, as_completed
+    from distributed import KilledWorker
 
     batches = [list(tasks[start : start + size]) for start in range(0, len(tasks), size)]
     futures = {
         client.submit(store, batch, collection.source, collection.archive, collection.settings, pure=False): batch
         for batch in batches
     }
-    for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+    for future in _finished(client, set(futures)):
         error = future.exception()
         if error is None:
             yield future.result()
         elif isinstance(error, KilledWorker):
             if size == 1:
                 yield _lost(collection, futures[future], "it killed its worker, perhaps for lack of memory")
-        elif isinstance(error, CancelledError | OSError):
-            raise OSError(str(error))
         else:
             yield _lost(collection, futures[future], repr(error))
+
+
+def _finished(client: Any, pending: set[Any]) -> Iterator[Any]:
+    """Yield futures as they finish; OSError if the scheduler goes away, which `as_completed` would not notice."""
+    while pending:
+        if client.status != "running" or any(future.status in ("cancelled", "lost") for future in pending):
+            raise OSError("the connection to the scheduler was lost")
+        finished = [future for future in pending if future.done()]
+        if not finished:
+            time.sleep(POLL)
+        for future in finished:
+            pending.remove(future)
+            yield future
 
 
 def _lost(collection: Collection, tasks: Sequence[Task], reason: str) -> list[Row]:
@@ -185,7 +196,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator[Any]:
     os.environ[THREADS_VARIABLE] = share
     try:
         cluster = LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", silence_logs=50
         )
         with cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
             yield client

@@ -214,7 +214,7 @@ def test_a_scheduler_that_comes_back(source: Place, archive: Place, monkeypatch:
     def cluster(port: int) -> Any:
         return LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1",
-            scheduler_port=port, dashboard_address=None, silence_logs=50,
+            scheduler_port=port, dashboard_address="127.0.0.1:0", silence_logs=50,
         )  # fmt: skip
 
     first = cluster(0)
