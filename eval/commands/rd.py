@@ -56,7 +56,7 @@ def rd(
         chosen, left_out = chosen_sweeps(specs)
         dataset = pictures(data, data_root, limit)
         with open_rows(out / "rows.csv") as journal:
-            write_json(out / "run.json", _run(dataset, chosen, left_out, jobs, threads, _series(out, dataset)))
+            write_json(out / "run.json", _run(dataset, chosen, left_out, jobs, threads, _earlier(out, dataset)))
             tasks = _tasks(dataset, chosen, every, structural=not (psnr_only or within))
             tasks = tasks if again else missing(journal, tasks)
             failures = _measure(journal, tasks, jobs, threads)
@@ -100,10 +100,10 @@ def _summary(rows: list[Row]) -> dict[str, Any]:
         return aggregate.summary(rows, tick=lambda: bar.update(1))
 
 
-def _series(out: Path, dataset: Dataset) -> dict[str, Any]:
-    """Return what earlier runs on the same pictures recorded about their sweeps."""
+def _earlier(out: Path, dataset: Dataset) -> dict[str, Any]:
+    """Return what earlier runs into the same folder recorded about the same data set; {} without any."""
     earlier = read_json(out / "run.json", missing_ok=True)
-    return dict(earlier["series"]) if earlier.get("data") == dataset.name else {}
+    return earlier if earlier.get("data") == dataset.name else {}
 
 
 def _run(
@@ -114,20 +114,16 @@ def _run(
     threads: int,
     earlier: dict[str, Any],
 ) -> dict[str, Any]:
+    """Return what the rows depend on, with the pictures and sweeps of earlier runs into the same folder."""
+    measured = [
+        {"name": each.name, "sha256": each.sha, "width": each.width, "height": each.height, "crop": each.crop}
+        for each in dataset.pictures
+    ]
     return {
         "data": dataset.name,
-        "pictures": [
-            {
-                "name": picture.name,
-                "sha256": picture.sha,
-                "width": picture.width,
-                "height": picture.height,
-                "crop": picture.crop,
-            }
-            for picture in dataset.pictures
-        ],
+        "pictures": [*{each["name"]: each for each in [*earlier.get("pictures", []), *measured]}.values()],
         "notices": list(dataset.notices),
-        "series": earlier
+        "series": earlier.get("series", {})
         | {
             sweep.label: {
                 "settings": {**sweep.codec(sweep.values[0]).config, sweep.parameter: list(sweep.values)},

@@ -62,6 +62,33 @@ def test_what_is_measured_is_not_measured_again(command: Command, folder: Path, 
     assert (tmp_path / "out" / "rows.csv").read_bytes().startswith(before)
 
 
+def test_a_later_run_adds_to_what_is_recorded(command: Command, folder: Path, tmp_path: Path) -> None:
+    words = ("rd", "--data", folder, "--out", tmp_path / "out", "--psnr-only", "--codecs")
+    assert command(*words, "webp@quality=20/60").exit_code == 0
+    assert command(*words, "png", "--limit", 1).exit_code == 0
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert list(run["series"]) == ["webp@quality=20/60", "png"]
+    assert [picture["name"] for picture in run["pictures"]] == ["a.png", "b.png", "c.png"]
+
+
+def test_all_metrics_only_where_they_are_needed(command: Command, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("rd", "--data", folder, "--limit", 1, "--out", out, "--codecs", "jpeg@quality=3/5/20/60/80/90/96")
+    assert "6 measured" in command(*words, "--every", 2, "--within", 1, 2.2).output
+    rows = sorted(read_rows(out), key=lambda row: row.bpp)
+    assert [row.value for row in rows] == [3, 20, 80, 96]
+    assert rows[1].bpp < 1 < rows[2].bpp < rows[3].bpp
+    known = [row.ssimulacra2 == row.ssimulacra2 for row in rows]
+    assert known == [_needed(row.bpp, [other.bpp for other in rows]) for row in rows]
+    assert "\n0 measured" in command(*words, "--every", 2, "--within", 1, 2.2).output
+    assert f"\n{7 - sum(known)} measured" in command(*words).output
+
+
+def _needed(rate: float, rates: list[float]) -> bool:
+    """Whether a rate lies in 1 to 2.2 bits per pixel or next to them."""
+    return max(r for r in rates if r <= 1) <= rate <= min((r for r in rates if r >= 2.2), default=rates[-1])
+
+
 def test_a_changed_picture_is_measured_again(command: Command, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("rd", "--data", folder, "--out", out, "--psnr-only", "--codecs", "png")
