@@ -12,9 +12,10 @@ from typing import Any, Generic, TypeVar
 import click
 
 from collagecodec.cli import workers
+from collagecodec.cli.inputs import Item
 from collagecodec.cli.progress import Progress
 from collagecodec.errors import CollageError
-from collagecodec.io.files import STANDARD
+from collagecodec.io.files import STANDARD, is_finished
 from collagecodec.sampling.threads import thread_count
 
 T = TypeVar("T")
@@ -45,6 +46,17 @@ class Batch(Generic[T]):
     quiet: bool = False
     stdout_taken: bool = False
     lines_on_stdout: bool = False
+
+
+def unfinished(items: Sequence[Item], targets: Sequence[str], resume: bool) -> list[tuple[Item, str]]:
+    """Return the items to process with their targets; with `resume`, those without an up-to-date result."""
+    pairs = list(zip(items, targets, strict=True))
+    if not resume:
+        return pairs
+    left = [(item, target) for item, target in pairs if not is_finished(item.path, target)]
+    if done := len(pairs) - len(left):
+        click.echo(f"collage: {done} of {len(pairs)} files are finished already", err=True)
+    return left
 
 
 def run(batch: Batch[T], jobs: int, context: click.Context) -> int:

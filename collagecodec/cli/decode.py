@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
 from collagecodec.cli.values import Count, Region, Scale, Size
 from collagecodec.errors import UnsupportedImageError
-from collagecodec.io.files import STANDARD, OutputExistsError, load
+from collagecodec.io.files import STANDARD, OutputExistsError, check_original, load
 from collagecodec.io.raster_sinks import GDAL_PREFIX
 from collagecodec.io.saving import ALL_FORMATS, RASTERS, known_format, save
 
@@ -71,6 +71,7 @@ class Task:
 )  # fmt: skip
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+@click.option("--resume", is_flag=True, help="Skip files whose results are there and not older; redo the others.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: as many as cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file.")
@@ -98,10 +99,17 @@ def decode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     options |= {name: True for name in ("fast", "tolerate_damage") if given[name]}
     options |= _limits(given)
     plan = Plan(given["force"], given["dry_run"])
+    left = batch.unfinished(items, targets, given["resume"])
+    if not left:
+        return 0
     tasks = [
-        Task(item.path, target, _format(target, given["kind"]), plan, len(items) == 1, options)
-        for item, target in zip(items, targets, strict=True)
-    ]
+        Task(
+            item.path, target, _format(target, given["kind"]), replace(plan, force=plan.force or given["resume"]),
+            len(items) == 1, options,
+        )
+        for item, target in left
+    ]  # fmt: skip
+    items = [item for item, _ in left]
     work = batch.Batch(
         decode_one, tasks, [batch.shown(item.path, True) for item in items], _line,
         as_json=given["as_json"], quiet=given["quiet"], stdout_taken=targets == [STANDARD],
@@ -138,6 +146,7 @@ def decode_one(task: Task) -> dict[str, Any]:
     """Decode a file and return its figures."""
     if task.target != STANDARD and Path(task.target).is_file() and not task.plan.force:
         raise OutputExistsError(Path(task.target))
+    check_original(task.source, task.target)
     from collagecodec import api
 
     begun = time.perf_counter()
@@ -154,6 +163,7 @@ def decode_one(task: Task) -> dict[str, Any]:
         "bytes": size,
         "seconds": round(time.perf_counter() - begun, 3),
         "damaged_tiles": decoded.damaged,
+        "damaged_areas": decoded.damaged_areas,
     }
 
 

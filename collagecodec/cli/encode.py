@@ -13,7 +13,7 @@ from collagecodec.cli import batch, inputs
 from collagecodec.cli.progress import Progress
 from collagecodec.cli.values import Range
 from collagecodec.io.conversion import MODES, Conversion
-from collagecodec.io.files import STANDARD, OutputExistsError, write_bytes_atomic
+from collagecodec.io.files import STANDARD, OutputExistsError, check_distinct, write_bytes_atomic
 
 if TYPE_CHECKING:
     from collagecodec.io.sources import Source
@@ -85,6 +85,7 @@ class Task:
 )  # fmt: skip
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with their subfolders.")
 @click.option("-f", "--force", is_flag=True, help="Replace files that exist.")
+@click.option("--resume", is_flag=True, help="Skip files whose results are there and not older; redo the others.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("-j", "--jobs", type=click.IntRange(0), help="Files at the same time; 0: as many as cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each file, with its PSNR.")
@@ -117,13 +118,18 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
         options["options"] = settings
     conversion = Conversion(given["page"], given["convert"], given["to_8bit"], given["value_range"])
     measure = given["as_json"] or given["verbose"]
+    left = batch.unfinished(items, targets, given["resume"])
+    if not left:
+        return 0
+    force = given["force"] or given["resume"]
     tasks = [
         Task(
-            item.path, target, given["force"], measure, len(items) == 1, given["alpha"], conversion,
+            item.path, target, force, measure, len(items) == 1, given["alpha"], conversion,
             not given["no_geo"], given["dry_run"], options,
         )
-        for item, target in zip(items, targets, strict=True)
+        for item, target in left
     ]  # fmt: skip
+    items = [item for item, _ in left]
     work = batch.Batch(
         encode_one, tasks, [batch.shown(item.path, True) for item in items], _line,
         as_json=given["as_json"], quiet=given["quiet"], stdout_taken=targets == [STANDARD],
@@ -153,6 +159,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
 
 def encode_one(task: Task) -> dict[str, Any]:
     """Encode a picture and return its figures."""
+    check_distinct(task.source, task.target)
     if task.target != STANDARD:
         if Path(task.target).is_file() and not task.force:
             raise OutputExistsError(Path(task.target))

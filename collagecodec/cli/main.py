@@ -6,8 +6,11 @@ A command is imported when it is called, so that decoding does not wait for the 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -15,7 +18,8 @@ from collagecodec._version import __version__
 from collagecodec.errors import CollageError
 
 COMMANDS = (
-    "encode", "decode", "info", "archive", "thumbnail", "models", "codecs", "ifs", "train", "completion",
+    "encode", "decode", "info", "verify", "archive", "thumbnail", "models", "codecs", "ifs", "train",
+    "completion",
     "install-desktop",
 )  # fmt: skip
 INTERRUPTED = 130
@@ -55,6 +59,10 @@ def group(context: click.Context, traceback: bool) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (without the program's name) and return the exit status."""
+    handler = None
+    if threading.current_thread() is threading.main_thread():
+        # Like Ctrl-C: what is being written is removed.
+        handler = signal.signal(signal.SIGTERM, _terminate)
     try:
         status = group.main(args=arguments, prog_name="collage", standalone_mode=False)
     except click.ClickException as error:
@@ -74,7 +82,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         click.echo(f"collage: {error}", err=True)
         return 1
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)
     return status if isinstance(status, int) else 0
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise KeyboardInterrupt("terminated")
 
 
 def main() -> None:

@@ -118,6 +118,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 def _prepare_worker() -> None:
     # Ctrl-C reaches all processes. Exiting here unwinds the task, which removes its partial file, silently.
     signal.signal(signal.SIGINT, _exit_on_interrupt)
+    signal.signal(signal.SIGTERM, _exit_on_interrupt)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

@@ -15,6 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -199,7 +200,13 @@ class Codec(ArrayCodec):
             limits.check_memory(cls.working_bytes(header, request, fast=fast))
             rendering = cls.open(reader, request, fast=fast, tolerate_damage=tolerate_damage)
         rendering.bands = guarded(rendering.bands)
+        rendering.area_of = partial(damaged_area, header, cls.reach(header))
         return rendering
+
+    @classmethod
+    def reach(cls, header: Header) -> int:
+        """Return how many pixels beyond a tile its codes change, at scale 1."""
+        return 0
 
     @classmethod
     def decoded_pixels(cls, header: Header, request: Request) -> int:
@@ -339,6 +346,14 @@ def _signature(codec: type[Codec]) -> bytes:
         return b""
     name = codec.name.encode()
     return bytes([len(name)]) + name
+
+
+def damaged_area(header: Header, reach: int, tile: int) -> Region:
+    """Return a tile (x, y, width, height) in pixels and `reach` pixels around it, within the picture."""
+    x, y, width, height = header.tile_box(tile)
+    left, top = max(x - reach, 0), max(y - reach, 0)
+    right, bottom = min(x + width + reach, header.width), min(y + height + reach, header.height)
+    return left, top, right - left, bottom - top
 
 
 def whole_picture(source: Source) -> Image8:

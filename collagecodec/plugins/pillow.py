@@ -14,7 +14,7 @@ from typing import IO, Any
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from bitstream.chunks import probe
-from bitstream.container import Reader
+from bitstream.container import Header, Reader
 from collagecodec.errors import CollageError
 from collagecodec.io.limits import DEFAULT_LIMITS, Limits
 from collagecodec.io.picture import MODES, metadata_of
@@ -41,10 +41,11 @@ class CollageImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         self._data = self.fp.read()
         try:
-            reader = Reader(self._data)
+            reader = Reader(self._data, strict=not ImageFile.LOAD_TRUNCATED_IMAGES)
         except CollageError as error:
             # Pillow's callers expect this exception; a SyntaxError would lose the message.
             raise UnidentifiedImageError(str(error)) from error
+        self._tolerant = _tolerates_damage(reader.header)
         self._scale = 1
         self._full_size = self._size = (reader.header.width, reader.header.height)
         self._mode = _mode_of(reader)
@@ -69,15 +70,28 @@ class CollageImageFile(ImageFile.ImageFile):
         self._size = -(-width // self._scale), -(-height // self._scale)
         return self.mode, (0, 0, *map(float, self._size))  # type: ignore[return-value]
 
+    def verify(self) -> None:
+        """Check the checksums of all tiles. Raises OSError if one is wrong or the file is truncated."""
+        try:
+            Reader(self._data).check()
+        except CollageError as error:
+            raise OSError(str(error)) from error
+        super().verify()
+
     def load(self) -> Any:
-        """Decode the picture unless that was done before. Raises OSError if it cannot be decoded."""
+        """Decode the picture unless that was done before. Raises OSError if it cannot be decoded.
+
+        With `ImageFile.LOAD_TRUNCATED_IMAGES`, unreadable tiles become grey where the codec has tiles.
+        """
         if self.tile:
             from collagecodec import api
 
             try:
                 # Pillow has compared the size with its own limit when it opened the file.
                 limits = Limits(pixels=max(DEFAULT_LIMITS.pixels, self._full_size[0] * self._full_size[1]))
-                pixels = api.decode(self._data, size=None if self._scale == 1 else self._size, limits=limits)
+                tolerate = ImageFile.LOAD_TRUNCATED_IMAGES and self._tolerant
+                size = None if self._scale == 1 else self._size
+                pixels = api.decode(self._data, size=size, limits=limits, tolerate_damage=tolerate)
             except CollageError as error:
                 raise OSError(str(error)) from error
             self.im = Image.frombytes(self.mode, self._size, pixels.tobytes()).im
@@ -103,6 +117,15 @@ def _mode_of(reader: Reader) -> str:
             f"Pillow has no mode for {samples.mode} of {samples.dtype}: read the file with collagecodec.decode"
         )
     return samples.mode
+
+
+def _tolerates_damage(header: Header) -> bool:
+    from collagecodec.codecs import registry
+
+    try:
+        return "tolerate_damage" not in registry.class_of(header).refused_options
+    except CollageError:
+        return False  # the codec is not known here; decoding will say so
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from collagecodec.errors import LimitError
-from collagecodec.sampling.request import Image8
+from collagecodec.sampling.request import Image8, Region
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,16 @@ class Rendering:
     bands: Iterator[Image8]
     damaged: list[int] = field(default_factory=list)
     dtype: np.dtype[np.generic] = np.dtype(np.uint8)  # noqa: RUF009 (a dtype is immutable)
+    area_of: Callable[[int], Region] | None = None
+    """Returns the part of the stored picture that a damaged tile changes."""
+
+    @property
+    def damaged_areas(self) -> list[Region]:
+        """The parts of the stored picture (x, y, width, height) that the `damaged` tiles change.
+
+        They are larger than the tiles where the picture is synthesised or restored across the borders of tiles.
+        """
+        return [self.area_of(tile) for tile in self.damaged] if self.area_of else []
 
     def __iter__(self) -> Iterator[Image8]:
         return self.bands

@@ -41,6 +41,7 @@ NOT_RUN = {
      f'python -m eval rd --data dota-val --psnr-only --codecs "{_CODECS}" --out results-dota'),
     ("coin.md", "runs for minutes",
      "collage encode --codec coin --steps 50000 --checkpoint photo.fit -o long.clg photo.png"),
+    ("trust.md", "runs for an hour", "make fuzz HOURS=8"),
     ("paper.md", "needs data", "python -m eval table1 --out results-table1"),
 }  # fmt: skip
 """Page, reason and first line of the blocks that are marked as not run."""

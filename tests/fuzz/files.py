@@ -12,7 +12,16 @@ from pathlib import Path
 from random import Random
 
 from bitstream import varint
-from bitstream.chunks import MAGIC, METADATA_TYPES, checksum, chunk_head, pack_chunk, pack_metadata
+from bitstream.chunks import (
+    MAGIC,
+    METADATA_TYPES,
+    checksum,
+    chunk_head,
+    pack_chunk,
+    pack_metadata,
+    unpack_chunk,
+    unpack_metadata,
+)
 from bitstream.container import Reader
 
 from . import symbols
@@ -58,17 +67,22 @@ class File:
 
 @cache
 def _parsed(name: str) -> File:
-    reader = Reader((GOLDEN / name).read_bytes())
+    data = (GOLDEN / name).read_bytes()
+    reader = Reader(data)
     header = reader.header
+    metadata = [(METADATA_TYPES[kind], pack_metadata(value)) for kind, value in reader.metadata.items()]
+    if reader.layers:
+        metadata.append((b"L", pack_metadata(reader.layers)))
+    mode = unpack_chunk(memoryview(data), len(MAGIC) + 1, "the header")[1][1]
     return File(
         codec=header.codec,
-        mode=header.channels | (0x80 if header.tile_size else 0),
+        mode=mode,
         width=header.width,
         height=header.height,
         tile=header.tile_size,
         fingerprint=header.fingerprint,
         params=header.params,
-        metadata=[(METADATA_TYPES[kind], pack_metadata(value)) for kind, value in reader.metadata.items()],
+        metadata=metadata,
         tiles=[bytes(reader.tile(tile)) for tile in range(header.tile_count)],
     )
 
@@ -218,6 +232,20 @@ def _chunks(file: File, random: Random) -> None:
     file.metadata += [(kind, payload)] * random.choice((1, 1, 2, 300))
 
 
+def _layers(file: File, random: Random) -> None:
+    """Change the description of layers."""
+    for number, (kind, payload) in enumerate(file.metadata):
+        if kind == b"L":
+            value = bytearray(unpack_metadata(memoryview(payload), 2**20, "layers"))
+            for _ in range(random.randint(1, 3)):
+                place = random.randrange(len(value) + 1)
+                if place < len(value) and random.random() < 0.7:
+                    value[place] = random.choice((*BYTES, random.randrange(256)))
+                else:
+                    value[place:] = random.randbytes(random.randint(0, 4)) + value[place + random.randint(0, 3) :]
+            file.metadata[number] = kind, pack_metadata(bytes(value))
+
+
 def _hostile(file: File, random: Random) -> None:
     """Encode symbols that no picture has with the codec's own entropy coder."""
     if file.tiles and file.width * file.height <= 2**15:
@@ -228,5 +256,5 @@ def _hostile(file: File, random: Random) -> None:
 
 _CHANGES = (
     (_sides, 1), (_size, 2), (_parameters, 3), (_mode, 1), (_codec, 1), (_fingerprint, 1), (_tile, 5),
-    (_deflated, 1), (_count, 1), (_index, 1), (_chunks, 1), (_hostile, 4),
+    (_deflated, 1), (_count, 1), (_index, 1), (_chunks, 1), (_layers, 3), (_hostile, 4),
 )  # fmt: skip

@@ -26,6 +26,7 @@ _PLACES = (
     "collagecodec.codecs.pifs.entropy",
     "collagecodec.codecs.coin.entropy",
     "collagecodec.codecs.ifs.code",
+    "collagecodec.codecs.layers.residual",
 )
 """Modules that decode symbols."""
 

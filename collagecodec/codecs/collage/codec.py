@@ -104,6 +104,12 @@ class CollageCodec(Codec):
         return render(_picture(reader, tolerate_damage), request, fast)
 
     @classmethod
+    def reach(cls, header: Header) -> int:
+        """See `Codec.reach`. Cells overlap by half an atom, and the restoration reads its neighbourhood."""
+        model = load_decoder(header.fingerprint.hex())
+        return model.dictionary.cell + (model.restoration.margin if model.restoration else 0)
+
+    @classmethod
     def working_bytes(cls, header: Header, request: Request, *, fast: bool = False) -> int:
         """See `Codec.working_bytes`. Raises ModelMismatchError if the model of the file is not installed."""
         return working_bytes(header, load_decoder(header.fingerprint.hex()), request, fast)

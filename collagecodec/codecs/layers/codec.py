@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.container import Header, Reader
-from collagecodec.codecs.base import Codec, Progress, Trial
+from collagecodec.codecs.base import Codec, Progress, Trial, damaged_area
 from collagecodec.codecs.layers.decoder import Picture, memory_needed
 from collagecodec.codecs.layers.encoder import NUMBER, Encoder, Middle
 from collagecodec.codecs.layers.errors import errors
@@ -149,12 +150,17 @@ class LayeredCodec(Codec):
         limits: Limits = DEFAULT_LIMITS,
     ) -> Rendering:
         """See `Codec.rendering`. Four bands count as one pixel."""
+        from collagecodec.codecs import registry
+
         cls.check_header(reader.header)
         description = unpack(reader.layers, reader.header)
         width, height = request.resolve(reader.header.width, reader.header.height)[1]
         limits.check_pixels(0, (width, height * -(-description.channels // 4)))
         limits.check_memory(memory_needed(description, reader.header, request, fast))
-        return super().rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage, limits=limits)
+        rendering = super().rendering(reader, request, fast=fast, tolerate_damage=tolerate_damage, limits=limits)
+        reach = max((registry.class_of(group).reach(group) for group in description.groups), default=0)
+        rendering.area_of = partial(damaged_area, reader.header, reach)
+        return rendering
 
     @classmethod
     def open(
