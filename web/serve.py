@@ -39,7 +39,9 @@ class Handler(SimpleHTTPRequestHandler):
         if urlsplit(path).path.startswith("/models/"):
             return str(next(MODELS.glob(f"*/{name}"), MODELS / "none")) if re.fullmatch(r"[\w.-]+", name) else ""
         if urlsplit(path).path.startswith("/files/"):
-            return str(self.files / name)
+            return (
+                str(next(self.files.rglob(name), self.files / "none")) if re.fullmatch(r"[\w. -]+", name) else ""
+            )
         return super().translate_path(path)
 
     def send_head(self):  # type: ignore[no-untyped-def]  # noqa: D102

@@ -27,6 +27,27 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (WEB / "dist" / "index.js").exists(), reason="web/dist is not built")
 in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="there is no chromium with chromedriver here")
+HOSTILE = {
+    name: found
+    for name, found in json.loads((GOLDEN / "hostile" / "index.json").read_text()).items()
+    if "collage" in name
+}
+_HOSTILE = """
+const [names, done] = arguments;
+(async () => {
+  const { Decoder } = await import("/dist/index.js");
+  const decoder = await Decoder.create({ models: "/models/", workers: 2 }), found = {};
+  for (const name of names)
+    try {
+      const picture = await decoder.open(`/files/${name}`), parts = [];
+      for (const scale of [1, 2]) parts.push((await picture.decode({ scale })).data);
+      const digest = await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer());
+      found[name] = Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0")).join("");
+    } catch (error) { found[name] = error.name; }
+  decoder.close();
+  return found;
+})().then(done, (error) => done(`${error.name}: ${error.message}`));
+"""
 _HASHES = """
 const [build, workers, names, done] = arguments;
 (async () => {
@@ -87,6 +108,14 @@ def test_chromium_decodes_golden_files_to_the_same_pixels(
     names = sorted(HASHES if workers else set(HASHES) - {"v1-tiled.clg", "v1-second-tiled.clg"})
     found = browser.execute_async_script(_HASHES, build, workers, names)
     assert found == {name: HASHES[name] for name in names}
+
+
+@in_browser
+@pytest.mark.browser
+def test_chromium_treats_hostile_files_as_the_reference_does(browser: WebDriver, server: str) -> None:
+    browser.get(f"{server}demo/style.css")
+    found = browser.execute_async_script(_HOSTILE, sorted(HOSTILE))
+    assert found == {name: value if len(value) == 64 else "FormatError" for name, value in HOSTILE.items()}
 
 
 @in_browser

@@ -1,7 +1,8 @@
 /** The computation of tiles and bands, in whatever thread it runs. */
 import { Kernels, Arena } from "./kernels.js";
 import { Model, Layer } from "./model.js";
-import { TileDecoder, TileShape } from "./prior.js";
+import { FormatError } from "./errors.js";
+import { MAX_CODE, TileDecoder, TileShape } from "./prior.js";
 import { Axis, doubling, resample } from "./resample.js";
 
 /** The codes of adjacent cells, (rows + 1, columns + 1, C) in 1/4 level, and what is to be made of them. */
@@ -21,6 +22,9 @@ export interface Band {
 
 /** Planes (count, height, width) in 1/16 level. */
 export interface Planes { samples: Int16Array; count: number; height: number; width: number }
+
+/** Largest magnitude of a code times its multiplier, in 1/4 level. */
+const MAX_PRODUCT = 2 ** 18;
 
 /** The number of bits of s^8, less one. */
 export function rateIndexOf(step: number): number {
@@ -57,7 +61,15 @@ export class Engine {
         values: this.model.gains.map((gain) => Math.max(1, Math.floor((step * gain + 2 ** 15) / 2 ** 16))),
       };
     const { values } = this.multipliers, count = values.length;
-    for (let i = 0; i < codes.length; i++) if (codes[i]) codes[i] = Math.imul(codes[i], values[i % count]);
+    for (let cell = 0; cell < codes.length; cell += count)
+      for (let c = 0; c < count; c++) {
+        const code = codes[cell + c];
+        if (!code) continue;
+        const product = code * values[c];
+        if (Math.abs(code) > MAX_CODE || Math.abs(product) > MAX_PRODUCT)
+          throw new FormatError("a code is beyond the range of the format: the file is damaged");
+        codes[cell + c] = product;
+      }
     return codes;
   }
 

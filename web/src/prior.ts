@@ -4,6 +4,8 @@ import { Arena, Kernels } from "./kernels.js";
 import { Model, Network, Slice } from "./model.js";
 
 const ACTIVATION_MAX = 127;
+/** Largest magnitude of a code. */
+export const MAX_CODE = 2 ** 15 - 1;
 const DIAGONAL = [[-1, -1], [-1, 1], [1, -1], [1, 1]];
 const DIRECT = [[-1, 0], [0, -1], [0, 1], [1, 0]];
 
@@ -22,6 +24,11 @@ function mirror(index: number, size: number): number {
   if (index < 0) index = -index;
   if (index >= size) index = 2 * size - 2 - index;
   return index < 0 || index >= size ? -1 : index;
+}
+
+function checked(code: number): number {
+  if (Math.abs(code) > MAX_CODE) throw new FormatError("a code is beyond the range of the format: the file is damaged");
+  return code;
 }
 
 export interface TileShape { rows: number; columns: number; rateIndex: number; grey: boolean; slices: number }
@@ -152,8 +159,8 @@ export class TileDecoder {
         const at = (i * columns + j) * channels;
         const before = j ? at - 2 * channels : i ? at - 2 * columns * channels : -1;
         for (const c of coded)
-          if (c < width && before >= 0)
-            codes[at + c] = (codes[at + c] + (((Math.imul(this.model.left[c], codes[before + c]) + 128) | 0) >> 8)) | 0;
+          if (c < width)
+            codes[at + c] = checked(codes[at + c] + (before < 0 ? 0 : (this.model.left[c] * codes[before + c] + 128) >> 8));
       }
   }
 
@@ -176,7 +183,7 @@ export class TileDecoder {
         }
       });
       const at = cell * channels;
-      for (const c of coded) codes[at + c] = (codes[at + c] + Math.floor(sums[c] / 256)) | 0;
+      for (const c of coded) codes[at + c] = checked(codes[at + c] + Math.floor(sums[c] / 256));
     }
   }
 

@@ -35,3 +35,31 @@ for (const build of new Set(["simd128", bestBuild()])) {
     });
   }
 }
+
+const hostile = JSON.parse(await readFile(new URL("hostile/index.json", golden)));
+const decoder = await Decoder.create({
+  models, kernels: await WebAssembly.compile(await readFile(new URL("../dist/kernels-simd128.wasm", import.meta.url))), workers: 0,
+});
+for (const [name, expected] of Object.entries(hostile))
+  test(`hostile ${name}`, async () => {
+    const bytes = new Uint8Array(await readFile(new URL(`hostile/${name}`, golden)));
+    if (!name.includes("collage") && !name.includes("tiled")) return assert.rejects(decoder.open(bytes), { name: "FormatError" });
+    const decode = async () => {
+      const picture = await decoder.open(bytes), hash = createHash("sha256");
+      for (const scale of [1, 2]) hash.update((await picture.decode({ scale })).data);
+      return hash.digest("hex");
+    };
+    if (expected.length < 64) await assert.rejects(decode(), { name: "FormatError" });
+    else assert.equal(await decode(), expected);
+  });
+
+test("cut off and damaged files are refused", async () => {
+  const bytes = new Uint8Array(await readFile(new URL("v1-collage-3.clg", golden)));
+  for (const length of [0, 5, 9, 20, 60, bytes.length - 1])
+    await assert.rejects(async () => (await decoder.open(bytes.subarray(0, length))).decode(), { name: "FormatError" });
+  for (let at = 0; at < bytes.length; at += 97) {
+    const damaged = bytes.slice();
+    damaged[at] ^= 0x41;
+    await assert.rejects(async () => (await decoder.open(damaged)).decode(), (error) => ["FormatError", "ModelError", "Error"].includes(error.name));
+  }
+});
