@@ -16,6 +16,7 @@ from eval.commands.ifs_figure import ifs_figure
 from eval.commands.ifs_gan import ifs_gan
 from eval.commands.ifs_shapes import ifs_shapes
 from eval.commands.ifs_speed import ifs_speed
+from eval.commands.kernels import kernels
 from eval.commands.ladder import ladder
 from eval.commands.rd import rd
 from eval.commands.readme import readme
@@ -46,6 +47,7 @@ for command in (
     ifs_gan,
     ifs_shapes,
     ifs_speed,
+    kernels,
     ladder,
     rd,
     readme,

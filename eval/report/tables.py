@@ -125,6 +125,21 @@ def _factor_then_quality(item: tuple[tuple[int, str], object]) -> tuple[int, flo
     return factor, -float(setting.rsplit(" ", 1)[1])
 
 
+def kernels(results: Path) -> str:
+    """Return the measurements of `python -m eval kernels`."""
+    rows = json.loads(text_of(results / "kernels" / "kernels.json"))["rows"]
+    decode = rows["decode"]["core"]
+    return markdown(
+        ["picture of 1200x1200 pixels at 0.5 bpp", "processor time", "numpy"],
+        [
+            [name, f"{1e3 * row['core']:.0f} ms", f"{row['numpy'] / row['core']:.1f} times as long"]
+            if "numpy" in row
+            else [f"{name}, Pillow", f"{1e3 * row['core']:.0f} ms", f"1/{decode / row['core']:.0f} of the decode"]
+            for name, row in rows.items()
+        ],
+    )  # fmt: skip
+
+
 def speed(results: Path) -> str:
     """Return the measurements of `python -m eval speed`."""
     rows = json.loads(text_of(results / "speed" / "speed.json"))["rows"]
@@ -228,6 +243,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "zoom": zoom,
         "zoom-slope": partial(zoom, column="slope"),
         "speed": speed,
+        "kernels": kernels,
         "timing": partial(timing, labels=_TIMED),
         "timing-short": partial(timing, labels=("collage", "avif-420-s6", "webp", "jpeg")),
         "bounded": bounded_tables.bounded,
