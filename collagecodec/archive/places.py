@@ -7,6 +7,7 @@ fsspec would need one for each.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,21 @@ from typing import Any
 from collagecodec.errors import MissingLibraryError
 
 REMEDY = "pip install 'collagecodec[archive]'"
+
+
+@contextmanager
+def _os_errors(place: str) -> Iterator[None]:
+    """Turn errors of obstore, which span many lines, into an OSError of one."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise  # this says what is missing
+    except (BaseError, OSError) as error:
+        text = str(error)
+        inner = re.findall(r'message: "([^"]+)"', text)
+        raise OSError(f"{place}: {inner[-1] if inner else text.splitlines()[0]}") from error
 
 
 @dataclass(frozen=True)
@@ -61,24 +77,27 @@ class Place:
 
         if not self.remote and not Path(self.address).is_dir():
             return []
-        found = [
-            Object(entry["path"], entry["size"], str(entry.get("e_tag") or entry["last_modified"]))
-            for entries in obstore.list(self._store(), prefix=below or None)
-            for entry in entries
-        ]
+        with _os_errors(self.address):
+            found = [
+                Object(entry["path"], entry["size"], str(entry.get("e_tag") or entry["last_modified"]))
+                for entries in obstore.list(self._store(), prefix=below or None)
+                for entry in entries
+            ]
         return sorted(found, key=lambda entry: entry.key)
 
     def read(self, key: str) -> bytes:
         """Return the content of an object."""
         import obstore
 
-        return bytes(obstore.get(self._store(), key).bytes())
+        with _os_errors(self.link(key)):
+            return bytes(obstore.get(self._store(), key).bytes())
 
     def write(self, key: str, content: bytes) -> None:
         """Put an object in its place, whole or not at all; one that exists is replaced."""
         import obstore
 
-        obstore.put(self._store(create=True), key, content)
+        with _os_errors(self.link(key)):
+            obstore.put(self._store(create=True), key, content)
 
     def link(self, key: str) -> str:
         """Return the address of an object."""

@@ -121,9 +121,16 @@ def test_a_full_disk_loses_nothing(source: Place, archive: Place, monkeypatch: p
     ]  # fmt: skip
 
 
-def test_a_killed_worker_and_a_killing_picture(
-    source: Place, archive: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_of_places_are_one_line(tmp_path: Path, source: Place) -> None:
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    with pytest.raises(OSError, match="taken") as caught:
+        Place(str(tmp_path / "taken" / "deeper")).write("a.clg", b"x")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(OSError, match="nothing"):
+        source.read("nothing.png")
+
+
+def test_a_killed_worker_costs_nothing(source: Place, archive: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import Client
 
     killed: list[int] = []

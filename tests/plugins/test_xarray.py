@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -71,28 +75,46 @@ def test_rioxarray_knows_the_place(file: Path) -> None:
     np.testing.assert_array_equal(part.values, collagecodec.decode(file)[50:100, 100:150].transpose(2, 0, 1))
 
 
-def test_tiles_come_over_http(file: Path) -> None:
-    titiler = pytest.importorskip("titiler.core.factory")
-    testclient = pytest.importorskip("fastapi.testclient")
-    from fastapi import FastAPI
+SERVER = """
+import socket, sys, uvicorn
+from fastapi import FastAPI
+from titiler.core.factory import TilerFactory
+from collagecodec.plugins.rio_tiler import ClgReader
+app = FastAPI()
+app.include_router(TilerFactory(reader=ClgReader).router)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+uvicorn.Server(uvicorn.Config(app, log_level="critical")).run(sockets=[listener])
+"""
 
+
+def test_a_running_titiler_serves_tiles(file: Path) -> None:
+    pytest.importorskip("titiler.core.factory")
+    pytest.importorskip("uvicorn")
     from collagecodec.plugins.rio_tiler import ClgReader
 
     with ClgReader(str(file)) as reader:
         west, south, east, north = reader.get_geographic_bounds("EPSG:4326")
-        longitude, latitude = (west + east) / 2, (south + north) / 2
-        tile = reader.tms.tile(longitude, latitude, 18)
-        assert reader.tile_exists(tile.x, tile.y, 18)
-    app = FastAPI()
-    app.include_router(titiler.TilerFactory(reader=ClgReader).router)
-    with testclient.TestClient(app) as client:
-        address = f"/tiles/WebMercatorQuad/18/{tile.x}/{tile.y}.png"
-        answer = client.get(address, params={"url": str(file), "bidx": [1, 2, 3]})
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "image/png"
-    with rasterio.MemoryFile(answer.content) as memory, memory.open() as png:
+        tile = reader.tms.tile((west + east) / 2, (south + north) / 2, 18)
+        expected = reader.tile(tile.x, tile.y, 18, indexes=(1, 2, 3)).data
+    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        query = urllib.parse.urlencode([("url", str(file)), *(("bidx", band) for band in (1, 2, 3))])
+        address = f"http://127.0.0.1:{port}/tiles/WebMercatorQuad/18/{tile.x}/{tile.y}.png?{query}"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            assert answer.headers["content-type"] == "image/png"
+            content = answer.read()
+    finally:
+        server.terminate()
+        server.wait()
+        if server.stdout is not None:
+            server.stdout.close()
+    with rasterio.MemoryFile(content) as memory, memory.open() as png:
         pixels = png.read()
     assert pixels.shape[1:] == (256, 256)
+    np.testing.assert_array_equal(pixels[:3], expected)
     assert pixels[:3].std() > 5
 
 
