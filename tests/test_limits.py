@@ -76,6 +76,17 @@ def traced(data: bytes, options: dict[str, object]) -> int:
     return peak - largest
 
 
+@pytest.mark.parametrize("size", [(100_000, 300), (20_000, 20_000), (2**14, 2**15)])
+def test_pictures_from_the_air_are_within_the_defaults(size: tuple[int, int]) -> None:
+    """In tiles of 1024 pixels, as the encoder makes them."""
+    header = Reader(hostile.collage(*size, 1024)).header
+    codec = registry.class_of(header)
+    for options in ({}, {"scale": 0.5}, {"region": (5, 5, 250, 250), "scale": 4}, {"size": (256, 256)}):
+        request = Request.of(**options)
+        assert codec.working_bytes(header, request) <= Limits().working_bytes
+        assert codec.decoded_pixels(header, request) <= Limits().pixels
+
+
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_no_codec_takes_more_than_it_says(name: str, options: dict[str, object]) -> None:
     data = hostile.golden(name)

@@ -49,6 +49,10 @@ def working_bytes(header: Header, model: DecoderModel, request: Request, fast: b
     finished = 12 * high * (2 * threads + 1)
     # Enlarged strips lose most of their margin on the way.
     working = threads * (_SAMPLE_BYTES * max(low, high * (3 if doublings else 2) // 2) + 30 * channels * around)
-    band = resampling_bytes(3, height * n, (columns * n, rows * n), size)
+    if size == (w, h):
+        # Strips of pixels that are put together, and axes without weights.
+        band = 12 * height * n * columns * n + 100 * (w + h)
+    else:
+        band = resampling_bytes(3, height * n, (columns * n, rows * n), size)
     alpha = 0 if header.channels in (1, 3) else (6 * w * tile_rows + 4 * tile_rows * tile_columns * cell) * cell
     return tile + held + finished + working + band + alpha
