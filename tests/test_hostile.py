@@ -14,7 +14,7 @@ from bitstream.container import Reader
 from collagecodec.codecs.collage.bounds import check_sums, largest_sums
 from collagecodec.codecs.collage.decoder import MAX_PRODUCT, Picture
 from collagecodec.codecs.collage.model import load_decoder
-from collagecodec.codecs.collage.prior import MAX_CODE
+from collagecodec.codecs.collage.prior import MAX_CODE, Prior, check_codes
 from collagecodec.codecs.models import find_decoder, read_tensors
 from collagecodec.errors import FormatError
 
@@ -81,3 +81,36 @@ def test_every_sum_of_a_model_is_exact(name: str) -> None:
     grown = tensors | {"atoms.0": np.broadcast_to(atoms[:1] * 2**16, atoms.shape)}
     with pytest.raises(ValueError, match=r"a sum of atoms\.0 can reach"):
         check_sums(grown)
+
+
+def test_codes_and_products_are_bounded_to_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(hostile.golden("v1-collage-3.clg"))
+    picture = Picture(reader, load_decoder(reader.header.fingerprint.hex()))
+    channels = picture.channels_of(1)
+
+    def decoded(code: int, multiplier: int) -> np.ndarray:
+        codes = np.zeros((1, 1, channels), np.int32)
+        codes[0, 0, -1] = code
+        monkeypatch.setattr(Prior, "decode", lambda *_: codes)
+        picture.multipliers = np.full_like(picture.multipliers, multiplier)
+        return picture._decode_tile(memoryview(b""), (1, 1), 1)
+
+    for sign in (1, -1):
+        assert decoded(sign * MAX_CODE, 8)[0, 0, -1] == sign * MAX_CODE
+        assert decoded(sign * MAX_PRODUCT // 64, 64)[0, 0, -1] == sign * 4096
+        for code, multiplier in ((MAX_CODE + 1, 1), (2405, 109), (2**24, 1)):
+            with pytest.raises(FormatError, match="a code is beyond the range"):
+                decoded(sign * code, multiplier)
+
+
+def test_codes_that_others_are_predicted_from_are_bounded() -> None:
+    for sign in (1, -1):
+        check_codes(np.full((2, 2), sign * MAX_CODE, np.int32))
+        with pytest.raises(FormatError, match="a code is beyond the range"):
+            check_codes(np.full((2, 2), sign * (MAX_CODE + 1), np.int32))
+    # Symbols that add up beyond the range with their predictions.
+    fingerprint = Reader(hostile.golden("v1-collage-3.clg")).header.fingerprint.hex()
+    predictor = load_decoder(fingerprint).prior.predictor
+    symbols = np.full((1, 9, predictor.left.size), MAX_CODE, np.int32)
+    with pytest.raises(FormatError, match="a code is beyond the range"):
+        predictor.chain(symbols, np.ones(symbols.shape, bool), True)
