@@ -29,6 +29,10 @@ class TrainingError(CollageError):
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of pictures; one for each weight of the recipe, in that order.",
 )  # fmt: skip
+@click.option(
+    "--from", "start", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="MODEL",
+    help="Folder of a model to go on from, instead of an untrained network.",
+)  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--export", "target", type=click.Path(path_type=Path), help="Folder for the finished model.")
 @click.option(
@@ -85,6 +89,8 @@ def _train(recipe: Recipe, folders: tuple[Path, ...], given: dict[str, Any]) -> 
     fabric = Fabric(accelerator=given["device"], devices=given["devices"], num_nodes=given["nodes"])
     fabric.launch()
     task = make_task(recipe)
+    if given["start"]:
+        task.start_from(given["start"])
     crops = load_crops(recipe, folders, recipe.stages[0].batch)
     validation = Validation.of(recipe, folders)
     if validation is None and fabric.is_global_zero:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from collagecodec.errors import ModelMismatchError
 
 SEARCH_VARIABLE = "COLLAGE_MODELS"
+_ENCODERS = "encoder-*.safetensors"
 Tensors = dict[str, NDArray[np.generic]]
 
 
@@ -33,12 +34,19 @@ def current(name: str) -> tuple[Path, str]:
     if not name or name in (".", "..") or set(name) & set("/\\:\0"):
         raise ModelMismatchError(f"a model is the name of an installed one, not a path such as {name!r}")
     for root in search_path():
-        for file in sorted((root / name).glob("encoder-*.safetensors")):
-            return file.parent, file.stem.removeprefix("encoder-")
+        if next((root / name).glob(_ENCODERS), None):
+            return root / name, newest(root / name)
     raise ModelMismatchError(
         f"there is no model {name!r} with an encoder; `collage models` lists those there are, "
         f"${SEARCH_VARIABLE} adds folders to look in"
     )
+
+
+def newest(folder: Path) -> str:
+    """Return the fingerprint of the newest version of the model in a folder; ModelMismatchError without one."""
+    for file in sorted(folder.glob(_ENCODERS)):
+        return file.stem.removeprefix("encoder-")
+    raise ModelMismatchError(f"the folder {folder} has no encoder of a model (encoder-*.safetensors)")
 
 
 def find_decoder(fingerprint: str) -> Path:
@@ -84,7 +92,7 @@ def write_model(folder: Path, decoder: Tensors, encoder: Tensors) -> str:
     data = _packed(decoder)
     fingerprint = fingerprint_of(data)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("encoder-*.safetensors"):
+    for old in folder.glob(_ENCODERS):
         old.unlink()
     (folder / f"decoder-{fingerprint}.safetensors").write_bytes(data)
     (folder / f"encoder-{fingerprint}.safetensors").write_bytes(_packed(encoder))

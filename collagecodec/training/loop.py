@@ -37,6 +37,9 @@ class Task(Protocol):
 
     network: nn.Module
 
+    def start_from(self, folder: Path) -> None:
+        """Begin with the weights of the model in a folder; ValueError if this kind of model cannot."""
+
     def prepare(self, crops: Crops) -> None:
         """Set initial values that are measured on the data; called once, before the first update."""
 

@@ -42,6 +42,10 @@ class PaperTask:
         torch.manual_seed(recipe.seed)
         self.network = PaperNetwork(int(recipe.options["dictionary"]["atoms"]))
 
+    def start_from(self, folder: Path) -> None:
+        """Raise ValueError: these models are trained from their calibration."""
+        raise ValueError("models of the kind 'paper' are trained from the start: leave --from out")
+
     def prepare(self, crops: Crops) -> None:
         """Calibrate atoms, rotation and tables on the first batches."""
         calibrate(self.network, torch.cat([crops.at(i) for i in range(self.calibration_batches)]))
