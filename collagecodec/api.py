@@ -62,6 +62,8 @@ def encode(
     to_8bit: bool = False,
     value_range: tuple[float, float] | None = None,
     geo: bool = True,
+    roi: Any = None,
+    roi_quality: float | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> bytes:
     """Encode a picture; return the complete `.clg` file.
@@ -84,6 +86,9 @@ def encode(
     0 skips the hypernetwork, 1 is the default, and 2 to 9 refine the codes of this picture for increasingly long
     (needs PyTorch). `codec` selects another codec, and `options` sets its fields, which `collage codecs` lists.
     `metadata` maps 'icc', 'exif', 'xmp', 'geo' to bytes and replaces the metadata of the image, kind by kind.
+    `roi` gives a region of interest another quality: an array (H, W), bool, uint8 or 0..1, a list of boxes (x, y,
+    width, height) in pixels with perhaps a weight 0..1, or an `io.roi.Roi`. `roi_quality`, 0..100, is the quality
+    of weight 1; without it, its quantiser step is a quarter of the picture's.
     `progress` is called with the share of the work done, 0..1, which restarts with every trial of a search, and a
     short, possibly empty text such as the current PSNR.
 
@@ -94,6 +99,7 @@ def encode(
     from collagecodec.codecs.layers.codec import LayeredCodec
     from collagecodec.io.conversion import Conversion
     from collagecodec.io.opening import as_source
+    from collagecodec.io.roi import Roi, RoiSource
     from collagecodec.io.sources import needs_layers
 
     targets = {"quality": quality, "bpp": bpp, "psnr": psnr, "max_bytes": max_bytes}
@@ -110,6 +116,10 @@ def encode(
     source = as_source(image, metadata, alpha=alpha, conversion=conversion, geo=geo)
     if codec != "layers" and (max_error is not None or needs_layers(source)):
         chosen = LayeredCodec.around(chosen, max_error)
+    if roi is not None:
+        source = RoiSource(source, Roi.of(roi), roi_quality)
+    elif roi_quality is not None:
+        raise ValueError("roi_quality needs a region of interest: give roi as well")
     return chosen.encode_target(source, {**source.metadata, **(metadata or {})}, target, progress)
 
 

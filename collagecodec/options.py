@@ -55,4 +55,6 @@ class EncodeOptions(TypedDict, total=False):
     to_8bit: bool
     value_range: tuple[float, float] | None
     geo: bool
+    roi: Any
+    roi_quality: float | None
     progress: Callable[[float, str], None] | None

@@ -64,6 +64,14 @@ class Task:
     "--checkpoint", metavar="FILE",
     help="Where such a codec keeps its fit, to resume after an interruption.  [default: OUTPUT.fit]",
 )  # fmt: skip
+@click.option(
+    "--roi", metavar="FILE",
+    help="Region of interest: a mask (white is inside) or boxes in pixels, as GeoJSON or COCO.",
+)  # fmt: skip
+@click.option(
+    "--roi-quality", type=click.FloatRange(0, 100),
+    help="Quality in the region of interest.  [default: a quarter of the quantiser step]",
+)  # fmt: skip
 @click.option("--alpha", is_flag=True, help="Take the last of 2 or 4 channels as alpha, whatever it looks like.")
 @click.option("--page", type=click.IntRange(1), help="Page, frame or image of a file of several; 1 is the first.")
 @click.option(
@@ -104,6 +112,7 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
     collage encode --max-bytes 50000 -o small.clg photo.tif
     collage encode -r --jobs 0 -o archive/ pictures/
     collage encode --codec dct --set step=20 --set cell=16 photo.png
+    collage encode -q 30 --roi ships.geojson --roi-quality 80 harbour.png
     collage encode --page 2 --convert RGB scan.tif
     collage encode - < photo.png > photo.clg
     """
@@ -116,6 +125,7 @@ def encode(context: click.Context, /, files: tuple[str, ...], **given: Any) -> i
         raise click.UsageError("--checkpoint keeps a single fit, and there are several files; leave it out")
     if settings := _settings(given):
         options["options"] = settings
+    options |= _region(given)
     conversion = Conversion(given["page"], given["convert"], given["to_8bit"], given["value_range"])
     measure = given["as_json"] or given["verbose"]
     left = batch.unfinished(items, targets, given["resume"])
@@ -141,6 +151,23 @@ def _check_targets(given: dict[str, Any]) -> None:
     chosen = ["--" + name.replace("_", "-") for name in TARGETS if given[name] is not None]
     if len(chosen) > 1:
         raise click.UsageError(f"{' and '.join(chosen)} exclude each other; choose one")
+
+
+def _region(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the region of interest and its quality; a usage error for a file that holds none."""
+    if given["roi"] is None:
+        if given["roi_quality"] is not None:
+            raise click.UsageError("--roi-quality needs a region of interest: give --roi as well")
+        return {}
+    from collagecodec.io.roi import Roi
+
+    try:
+        region = {"roi": Roi.read(Path(given["roi"]))}
+    except OSError as error:
+        raise click.UsageError(f"{given['roi']} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return region | ({} if given["roi_quality"] is None else {"roi_quality": given["roi_quality"]})
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:

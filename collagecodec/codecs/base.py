@@ -29,6 +29,7 @@ from collagecodec.codecs.rate_control import RateParameter, Target, psnr_search,
 from collagecodec.errors import CollageError, FormatError, LimitError, UnsupportedImageError
 from collagecodec.io.limits import DEFAULT_LIMITS, UNLIMITED, Limits
 from collagecodec.io.picture import MODES, squeeze
+from collagecodec.io.roi import RoiSource
 from collagecodec.io.sources import ArraySource, Source
 from collagecodec.sampling.rendering import Rendering, Samples
 from collagecodec.sampling.request import Image8, Region, Request, Scale, Size
@@ -92,6 +93,8 @@ class Codec(ArrayCodec):
     """The channel counts that can be stored: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
     max_pixels: ClassVar[int] = MAX_PIXELS
     """The largest width * height that can be stored."""
+    takes_regions: ClassVar[bool] = False
+    """Whether a region of interest may have a quality of its own (`io.roi.RoiSource`)."""
     refused_options: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "fast": "it has no restoration that could be left out",
@@ -293,7 +296,14 @@ class Codec(ArrayCodec):
         return 10 * math.log10(255**2 * samples / total) if total else math.inf
 
     def check_source(self, source: Source) -> None:
-        """Raise UnsupportedImageError for unsupported channels and LimitError for a picture that is too large."""
+        """Raise UnsupportedImageError for unsupported channels and LimitError for a picture that is too large.
+
+        Raises ValueError for a region of interest if the codec takes none.
+        """
+        if isinstance(source, RoiSource) and not self.takes_regions:
+            raise ValueError(
+                f"{self.name} has one quality for the whole picture: leave the region of interest out"
+            )
         if source.channels not in self.channels:
             mode = MODES[source.channels - 1]
             fits = [MODES[count - 1] for count in self.channels]

@@ -106,10 +106,10 @@ def test_data_that_cannot_be_used(tmp_path, pictures):
         Crops([([scene(100, 100)], 1.0)], 512, 1, 0)
 
 
-@pytest.mark.parametrize("name", ["aerial", "paper"])
+@pytest.mark.parametrize("name", ["aerial", "aerial-next", "paper"])
 def test_recipes_that_ship_can_be_read(name):
     recipe = read_recipe(Path(__file__).parents[2] / "models" / name / "config.toml")
-    assert (recipe.kind, recipe.name) == ("collage" if name == "aerial" else "paper", name)
+    assert (recipe.kind, recipe.name) == ("paper" if name == "paper" else "collage", name)
 
 
 @pytest.mark.parametrize(

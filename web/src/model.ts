@@ -46,6 +46,8 @@ export class Model {
 
   constructor(private readonly kernels: Kernels, file: Uint8Array) {
     this.all = tensors(file);
+    if (this.all.has("slices.finest"))
+      throw new ModelError("the model has a hierarchical prior, which this decoder does not know: decode the file with Python");
     for (let p = 0; p < 3; p++)
       this.planes.push({ channels: this.ints(`channels.${p}`), atoms: this.values(`atoms.${p}`) as Int16Array });
     this.cell = Math.round(Math.sqrt(this.tensor("atoms.0").shape[1] / 4));

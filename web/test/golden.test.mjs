@@ -25,6 +25,7 @@ for (const build of new Set(["simd128", bestBuild()])) {
   for (const [name, hashes] of Object.entries(index)) {
     const bytes = new Uint8Array(await readFile(new URL(name, golden)));
     test(`${build} ${name}`, async () => {
+      if (/next/.test(name)) return assert.rejects(decoder.open(bytes), /hierarchical prior/);
       if (!/collage|tiled/.test(name)) return assert.rejects(decoder.open(bytes), /knows the codec collage only/);
       const picture = await decoder.open(bytes);
       for (const [scale, value] of Object.entries(scales)) {

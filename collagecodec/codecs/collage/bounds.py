@@ -30,8 +30,10 @@ def largest_sums(tensors: Tensors) -> dict[str, tuple[int, int]]:
         if key.endswith(".weight"):
             name = key.removesuffix(".weight")
             sums[name] = _of_layer(tensors, name), EXACT_FLOAT32
-    for name in ("predict.diagonal", "predict.direct"):
-        weights = np.abs(tensors[name].astype(np.int64)).sum(0)
+    for name in ("predict.diagonal", "predict.direct", "predict.around"):
+        if name not in tensors:
+            continue
+        weights = np.abs(tensors[name].astype(np.int64)).sum(-2)
         sums[name] = int(weights.max(initial=0)) * MAX_CODE + 128, EXACT_FLOAT64
     for plane in range(3):
         atoms = np.abs(tensors[f"atoms.{plane}"].astype(np.int64))

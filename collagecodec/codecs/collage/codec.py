@@ -12,7 +12,7 @@ from collagecodec.codecs.base import Codec, Progress, Trial
 from collagecodec.codecs.collage.decoder import Picture
 from collagecodec.codecs.collage.memory import working_bytes
 from collagecodec.codecs.collage.model import load_decoder
-from collagecodec.codecs.collage.quantiser import MAX_STEP, STEP_UNIT
+from collagecodec.codecs.collage.quantiser import MAX_STEP, STEP, STEP_UNIT
 from collagecodec.codecs.collage.rendering import render
 from collagecodec.codecs.models import current
 from collagecodec.codecs.rate_control import StepParameter, check_quality
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY = 60.0
 DEFAULT_EFFORT, MAX_EFFORT = 1, 9
-STEP = StepParameter(STEP_UNIT, low=STEP_UNIT, high=MAX_STEP)
-"""A search does not go below a step of one pixel level, where the file grows without visible gain."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class CollageCodec(Codec):
     name: ClassVar[str] = "collage"
     number: ClassVar[int] = 1
     channels: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
+    takes_regions: ClassVar[bool] = True
     refused_options: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __post_init__(self) -> None:

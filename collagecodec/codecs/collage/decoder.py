@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitstream import varint
 from bitstream.container import Header, Reader
+from collagecodec.codecs.collage.hierarchical_prior import HierarchicalPrior, RateIndex
 from collagecodec.codecs.collage.model import DecoderModel
 from collagecodec.codecs.collage.prior import MAX_CODE
-from collagecodec.codecs.collage.quantiser import multipliers, rate_index_of
+from collagecodec.codecs.collage.quantiser import Quantisers, multipliers, rate_index_of
+from collagecodec.codecs.collage.tile_head import read_head
 from collagecodec.errors import DamagedTileError, FormatError, LimitError
 from collagecodec.kernels.rans import Decoder
 
@@ -115,15 +118,14 @@ class Picture:
 
     def slices_for(self, n: int) -> int:
         """Return how many slices to decode for cells n samples wide: about the lowest n x n frequencies."""
-        count = len(self.model.prior.slices)
-        return min(count, max(1, int(n - 1).bit_length())) if n < self.model.dictionary.cell else count
+        return self.model.slices_for(n)
 
     def channels_of(self, slices: int) -> int:
         """Return the number of channels in the first `slices` slices."""
         return self.model.prior.slices[slices - 1].last
 
     def tile_codes(self, row: int, column: int, slices: int) -> NDArray[np.int16]:
-        """Decode the codes of a tile: int16 (rows, columns, C'); DamagedTileError."""
+        """Decode a tile: int16 (rows, columns, C' + 1), codes and then the offset; DamagedTileError."""
         (top, bottom), (left, right) = self.layout.tile_span(row, False), self.layout.tile_span(column, True)
         index = row * self.reader.header.tiles_across + column
         shape = (bottom - top, right - left)
@@ -132,7 +134,7 @@ class Picture:
             return self._decode_tile(coded, shape, slices)
         except FormatError as error:
             self.note_damage(index, error)
-        return np.zeros((*shape, self.channels_of(slices)), np.int16)
+        return np.zeros((*shape, self.channels_of(slices) + 1), np.int16)
 
     def note_damage(self, tile: int, error: FormatError) -> None:
         """List a damaged tile; raise DamagedTileError if damage is not tolerated."""
@@ -147,23 +149,51 @@ class Picture:
         def fetch(tables: NDArray[np.uint8]) -> NDArray[np.int32]:
             return decoder.decode(tables.ravel()).reshape(tables.shape)
 
-        codes = self.model.prior.decode(fetch, *shape, self.rate_index, self.active, slices)
-        if slices == len(self.model.prior.slices):
+        prior, offsets = self.model.prior, np.zeros(shape, np.int64)
+        if isinstance(prior, HierarchicalPrior):
+            head = read_head(fetch, *shape, prior.pass_count, len(prior.tables))
+            rate_index: RateIndex = self.rate_index
+            if head.offsets is not None:
+                offsets, rate_index = head.offsets, self.quantisers.indices(head.offsets)
+            codes = prior.decode(fetch, *shape, rate_index, self.active, slices, head.shifts)
+        else:
+            codes = prior.decode(fetch, *shape, self.rate_index, self.active, slices)
+        if slices == len(prior.slices):
             decoder.finish()
-        largest = np.maximum(codes.max((0, 1)), -codes.min((0, 1))).astype(np.int64)
-        if (largest > MAX_CODE).any() or (largest * self.multipliers[: len(largest)] > MAX_PRODUCT).any():
-            raise FormatError("a code is beyond the range of the format: the file is damaged")
-        return codes.astype(np.int16)
+        for offset in np.unique(offsets):
+            here = codes[offsets == offset]
+            largest = np.maximum(here.max(0), -here.min(0)).astype(np.int64)
+            scales = self.quantisers.multipliers(int(offset))[: len(largest)]
+            if (largest > MAX_CODE).any() or (largest * scales > MAX_PRODUCT).any():
+                raise FormatError("a code is beyond the range of the format: the file is damaged")
+        return np.concatenate([codes, offsets[..., None]], axis=2, dtype=np.int16, casting="unsafe")
+
+    @cached_property
+    def quantisers(self) -> Quantisers:
+        """The quantisers of all offsets of a quantiser map."""
+        return Quantisers(self.step_code, self.model.gains)
+
+    def products(self, codes: NDArray[np.int16]) -> NDArray[np.int32]:
+        """Return codes times their multipliers in 1/4 level, (R, S, C), for (R, S, C' + 1) of `tile_codes`.
+
+        The channels of slices that were not decoded are zero.
+        """
+        count = codes.shape[2] - 1
+        products = np.zeros((*codes.shape[:2], self.model.dictionary.channel_count), np.int32)
+        offsets = codes[..., -1]
+        scales = self.quantisers.at(offsets) if offsets.any() else self.multipliers
+        np.multiply(codes[..., :count], scales[..., :count], out=products[..., :count])
+        return products
 
     def tile_rows(
         self, first: int, last: int, left: int, right: int, slices: int, margin: int = 0
     ) -> Iterator[tuple[int, NDArray[np.int16]]]:
-        """Yield the codes of cell rows, columns left .. right - 1, up to the end of each row of tiles.
+        """Yield codes and offsets of cell rows, columns left .. right - 1, up to the end of each row of tiles.
 
         The first of them are cell rows `first` and following. The others begin `margin` rows before their row of
         tiles, so that bands can reach back. Each comes with the number of its first cell row.
         """
-        held = np.zeros((0, right - left, self.channels_of(slices)), np.int16)
+        held = np.zeros((0, right - left, self.channels_of(slices) + 1), np.int16)
         for row in self.layout.tiles_of(first, last, False):
             top, bottom = self.layout.tile_span(row, False)
             begin, end = max(first, top), min(last, bottom)
@@ -218,10 +248,7 @@ class Picture:
         They include `margin` pixels around the band; beyond the picture its outermost pixels are repeated.
         """
         rows, columns, n = band.codes.shape[0] - 1, band.codes.shape[1] - 1, band.n
-        # The synthesis reads all channels, also those of slices that were not decoded.
-        codes = np.zeros((rows + 1, columns + 1, self.model.dictionary.channel_count), np.int32)
-        coded = band.codes.shape[2]
-        np.multiply(band.codes, self.multipliers[:coded], out=codes[..., :coded])
+        codes = self.products(band.codes)
         planes = np.empty((self.plane_count, rows * n, columns * n), np.int16)
         for plane in range(self.plane_count):
             self.model.dictionary.samples(plane, codes, n, planes[plane])

@@ -28,8 +28,8 @@ def working_bytes(header: Header, model: DecoderModel, request: Request, fast: b
     n = natural_cell(cell, finest, (w, h), size)
     doublings = doublings_for(n, cell)
     n = cell << doublings if doublings else n
-    slices = len(model.prior.slices) if n >= cell else min(len(model.prior.slices), max(1, (n - 1).bit_length()))
-    channels = model.prior.slices[slices - 1].last
+    # With the codes of a cell goes the offset of its quantiser.
+    channels = model.prior.slices[model.slices_for(n) - 1].last + 1
     margin = -(-finishing_margin(model, doublings) // cell) if n >= cell and not fast else 0
     columns, rows = (
         min(-(-length // cell) + 2 * margin + 2, blocks) + 1

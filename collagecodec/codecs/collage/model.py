@@ -10,14 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.entropy import Tables
+from collagecodec.codecs.collage import hierarchical_prior as hierarchical
 from collagecodec.codecs.collage.dictionary import Dictionary, Plane
 from collagecodec.codecs.collage.enlargement import Enlargement
+from collagecodec.codecs.collage.hierarchical_order import passes_of
+from collagecodec.codecs.collage.hierarchical_prior import HierarchicalPrior
 from collagecodec.codecs.collage.integers import IntegerLayer
-from collagecodec.codecs.collage.prior import PassNetwork, Predictor, Prior, PriorSlice
+from collagecodec.codecs.collage.quincunx_prior import PassNetwork, Predictor, PriorSlice, QuincunxPrior
 from collagecodec.codecs.collage.restoration import Restoration
 from collagecodec.codecs.collage.validation import validate
 from collagecodec.codecs.models import Tensors, find_decoder, read_tensors
 from collagecodec.errors import ModelMismatchError
+
+FIRST_FINEST = np.array([2, 4, 8, 16])
+"""`DecoderModel.finest` of the models without the array `slices.finest`."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +35,19 @@ class DecoderModel:
     dictionary: Dictionary
     gains: NDArray[np.int64]
     """Gain of every channel in units of 1/4096, (C,)."""
-    prior: Prior
+    prior: QuincunxPrior | HierarchicalPrior
+    finest: tuple[int, ...]
+    """For each slice the widest cell, in samples, that needs no later slice."""
     restoration: Restoration | None
     enlargement: Enlargement | None
     restores_grey: bool
     """Whether the restoration also applies to grey pictures, with chroma of zero."""
     luma: NDArray[np.bool_]
     """Marks the channels of the luma plane, (C,); a grey picture codes these only."""
+
+    def slices_for(self, n: int) -> int:
+        """Return how many slices hold the frequencies of cells n samples wide."""
+        return 1 + sum(finest < n for finest in self.finest[:-1])
 
 
 @lru_cache(maxsize=4)
@@ -72,7 +84,8 @@ def build_decoder(tensors: Tensors, name: str, fingerprint: str) -> DecoderModel
         fingerprint=fingerprint,
         dictionary=Dictionary(cell, planes),
         gains=tensors["gains"].astype(np.int64),
-        prior=_prior(tensors),
+        prior=_hierarchical_prior(tensors) if "slices.finest" in tensors else _quincunx_prior(tensors),
+        finest=tuple(int(n) for n in tensors.get("slices.finest", FIRST_FINEST)),
         restoration=Restoration(restoration) if restoration else None,
         enlargement=Enlargement(enlargement) if enlargement else None,
         restores_grey="restores_grey" in tensors,
@@ -96,7 +109,7 @@ def _layer(tensors: Tensors, name: str) -> IntegerLayer:
     return layer
 
 
-def _prior(tensors: Tensors) -> Prior:
+def _quincunx_prior(tensors: Tensors) -> QuincunxPrior:
     bounds = [int(b) for b in tensors["slices"]]
     slices = []
     for index, (first, last) in enumerate(pairwise(bounds)):
@@ -111,5 +124,31 @@ def _prior(tensors: Tensors) -> Prior:
         diagonal=tensors["predict.diagonal"].astype(np.float64),
         direct=tensors["predict.direct"].astype(np.float64),
     )
-    counts = np.split(tensors["tables.counts"].astype(np.int64), np.cumsum(tensors["tables.sizes"])[:-1])
-    return Prior(tuple(slices), predictor, tensors["magnitudes"].astype(np.uint8), Tables(counts))
+    return QuincunxPrior(tuple(slices), predictor, tensors["magnitudes"].astype(np.uint8), _tables(tensors))
+
+
+def _hierarchical_prior(tensors: Tensors) -> HierarchicalPrior:
+    bounds = [int(b) for b in tensors["slices"]]
+    slices = []
+    for index, (first, last) in enumerate(pairwise(bounds)):
+        networks = tuple(
+            hierarchical.PassNetwork(
+                *(_layer(tensors, f"prior.{index}.{number}.{part}") for part in ("near", "mix", "out"))
+            )
+            for number in range(len(passes_of(index)))
+        )
+        before, own = (
+            _layer(tensors, f"prior.{index}.{part}") if f"prior.{index}.{part}.weight" in tensors else None
+            for part in ("before", "own")
+        )
+        slices.append(hierarchical.PriorSlice(first, last, before, own, networks))
+    predictor = hierarchical.Predictor(
+        left=tensors["predict.left"].astype(np.int64),
+        around=tuple(tensors["predict.around"].astype(np.float64)),
+    )
+    magnitudes = tensors["magnitudes"].astype(np.uint8)
+    return HierarchicalPrior(tuple(slices), predictor, magnitudes, _tables(tensors))
+
+
+def _tables(tensors: Tensors) -> Tables:
+    return Tables(np.split(tensors["tables.counts"].astype(np.int64), np.cumsum(tensors["tables.sizes"])[:-1]))

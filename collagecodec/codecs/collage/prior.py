@@ -1,25 +1,12 @@
-"""The prior: integer networks that choose the probability table of every symbol of a tile.
-
-Codes are decoded slice by slice (channels from low to high frequency) and pass by pass
-(`coding_order.passes`). Each pass has a small network. Its inputs are the rate index and the magnitudes of all
-earlier symbols in the 3x3 cells around; its outputs are table numbers. Codes of the first slice are predicted
-from their neighbours, and their symbols are the prediction errors.
-
-Encoder and decoder run the same walk; they differ only in where the symbols come from. Integer networks for
-entropy models: Balle, Johnston & Minnen 2019. All of the prior's arithmetic is in this file and `integers`.
-"""
+"""What the priors share: the types of codes and table numbers, and the prediction along a chain of cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitstream.entropy import Tables
-from collagecodec.codecs.collage.coding_order import Indices, PassCells, neighbours, passes
-from collagecodec.codecs.collage.integers import ACTIVATION_MAX, Bytes, IntegerLayer
 from collagecodec.errors import FormatError
 
 Codes = NDArray[np.int32]
@@ -28,227 +15,41 @@ MAX_CODE = 2**15 - 1
 """Largest magnitude of a code."""
 
 Fetch = Callable[[TableNumbers], Codes]
-"""Decodes a pass: from table numbers (M, N) to symbols (M, N)."""
+"""Decodes symbols of the shape of their table numbers."""
 
 
-def check_codes(codes: Codes) -> None:
-    """Raise FormatError for a code beyond +-`MAX_CODE`, which others may be predicted from."""
+def in_range(codes: Codes) -> Codes:
+    """Return the codes that predict others; FormatError for one beyond +-`MAX_CODE`.
+
+    Within the range the sums of the next prediction stay within 32 bits.
+    """
     if np.abs(codes).max(initial=0) > MAX_CODE:
         raise FormatError("a code is beyond the range of the format: the file is damaged")
+    return codes
 
 
-@dataclass(frozen=True)
-class PassNetwork:
-    """The network that chooses the table numbers of a slice's channels in a pass."""
+def chained(
+    weights: NDArray[np.int64], given: Codes, free: NDArray[np.bool_] | None = None
+) -> tuple[Codes, Codes]:
+    """Return symbols and codes of the cells of a first pass, which form a grid (H, W, S).
 
-    near: IntegerLayer
-    mix: IntegerLayer
-    out: IntegerLayer
+    Each cell is predicted from its left neighbour in the grid, in the first column from the cell above, with
+    `weights` (S,) in units of 1/256. `given` (H, W, S) holds the symbols, or, with `free`, the wanted codes of an
+    encoder; symbols that are not `free` (H, W, S) are zero then. Raises FormatError for a code beyond
+    +-`MAX_CODE`.
+    """
+    symbols, codes = np.zeros_like(given), np.zeros_like(given)
+    weights = weights.astype(np.int32)
 
-    def __call__(self, framed: Bytes, around: Indices, rate_index: int, tables: int) -> TableNumbers:
-        """Return table numbers (M, N), 0 .. tables - 1, of the cells with the neighbourhoods `around` (M, 9).
+    def fill(where: tuple[slice, slice], before: Codes) -> None:
+        means = (weights * before + 128) >> 8
+        symbols[where] = given[where] if free is None else np.where(free[where], given[where] - means, 0)
+        codes[where] = in_range(symbols[where] + means)
 
-        These are raster indices of 3x3 cells in `framed` (H, W, F'): the F features of every cell, then zeros.
-        """
-        near, mix, out = self.near.packed(3), self.mix.packed(1), self.out.packed(1)
-        if near and mix and out:
-            hidden = mix.apply(near.around(framed, around[:, 0], 0), 0)
-            return out.apply(hidden, rate_index, tables - 1)
-        places = np.take(framed.reshape(-1, framed.shape[2]), around, axis=0)
-        features = places[..., : len(self.near.weight) // 9].reshape(len(around), -1).astype(np.float32)
-        inner = self.mix.activate(self.near.activate(features))
-        return np.clip(self.out(inner, rate_index), 0, tables - 1).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """Linear predictors of the first slice's codes, with weights in units of 1/256."""
-
-    left: NDArray[np.int64]
-    """Weight of the same channel in the preceding cell, shape (S,)."""
-    diagonal: NDArray[np.float64]
-    """Weights of all channels of the four diagonal neighbours, neighbour by neighbour: shape (4 S, S)."""
-    direct: NDArray[np.float64]
-    """Weights of the four direct neighbours in the same layout, shape (4 S, S)."""
-
-    def around(self, codes: Codes, rows: int, columns: int, pass_index: int) -> Codes:
-        """Predict the codes (M, S) of pass 1 or 2 from the codes (rows * columns, S) of earlier passes."""
-        known = np.vstack([codes, np.zeros_like(codes[:1])]).astype(np.float64)
-        near = known[neighbours(rows, columns, pass_index)].reshape(-1, 4 * codes.shape[1])
-        weights = self.diagonal if pass_index == 1 else self.direct
-        # All sums are integers far below 2^53, so the float64 product is exact.
-        return np.floor((near @ weights + 128) / 256).astype(np.int32)
-
-    def chain(self, given: Codes, free: NDArray[np.bool_], decoding: bool) -> tuple[Codes, Codes]:
-        """Return symbols and codes (H, W, S) of pass 0, whose cells have even row and column.
-
-        Each cell is predicted from its left neighbour in the pass, in the first column from the cell above.
-        `given` (H, W, S) holds the symbols when decoding and the wanted codes when encoding. When encoding,
-        symbols that are not `free` are zero.
-        """
-        symbols, codes = np.zeros_like(given), np.zeros_like(given)
-        weights = self.left.astype(np.int32)
-
-        def fill(where: tuple[slice, slice], before: Codes) -> None:
-            means = (weights * before + 128) >> 8
-            symbols[where] = given[where] if decoding else np.where(free[where], given[where] - means, 0)
-            codes[where] = symbols[where] + means
-            # Codes within the range keep the next product within 32 bits.
-            check_codes(codes[where])
-
-        height, width = given.shape[:2]
-        for row in range(height):
-            above = codes[row - 1 : row, :1] if row else np.zeros_like(codes[:1, :1])
-            fill((slice(row, row + 1), slice(0, 1)), above)
-        for column in range(1, width):
-            fill((slice(None), slice(column, column + 1)), codes[:, column - 1 : column])
-        return symbols, codes
-
-
-@dataclass(frozen=True)
-class PriorSlice:
-    """The networks of a slice, which holds the channels first .. last - 1."""
-
-    first: int
-    last: int
-    before: IntegerLayer | None
-    """Embeds the magnitudes of all earlier slices; None in the first slice."""
-    own: IntegerLayer
-    """Embeds the magnitudes of earlier passes of this slice."""
-    networks: tuple[PassNetwork, ...]
-
-
-@dataclass(frozen=True)
-class Prior:
-    """All networks and tables. `magnitudes` (256,) maps |symbol|, clipped to 255, to a feature 0..127."""
-
-    slices: tuple[PriorSlice, ...]
-    predictor: Predictor
-    magnitudes: Bytes
-    tables: Tables
-
-    def decode(
-        self, fetch: Fetch, rows: int, columns: int, rate_index: int, active: NDArray[np.bool_], slices: int
-    ) -> Codes:
-        """Decode the first `slices` slices of a tile: codes (rows, columns, C') int32 of their channels.
-
-        `active` (C,) says which channels are coded, and `fetch` decodes the symbols of these channels. Codes
-        of inactive channels are zero. Raises FormatError for a code beyond +-`MAX_CODE` that others depend on.
-        """
-
-        def exchange(tables: TableNumbers, _: Codes | None) -> Codes:
-            return fetch(tables)
-
-        return _Walk(self, rows, columns, rate_index, active, None, slices).run(exchange)
-
-    def encode(
-        self, wanted: Codes, rate_index: int, active: NDArray[np.bool_]
-    ) -> tuple[Codes, list[tuple[Codes, TableNumbers]]]:
-        """Return the codes that the decoder will have, and for every pass its symbols and table numbers (M, N).
-
-        `wanted` (rows, columns, C) int32 holds the codes to be stored, clipped to +-`MAX_CODE`. A decoded code
-        differs from it only where table 0 is chosen, which codes zeros only: there the code is its prediction.
-        """
-        coded: list[tuple[Codes, TableNumbers]] = []
-
-        def exchange(tables: TableNumbers, symbols: Codes | None) -> Codes:
-            assert symbols is not None
-            coded.append((symbols, tables))
-            return symbols
-
-        rows, columns, channels = wanted.shape
-        flat = np.clip(wanted, -MAX_CODE, MAX_CODE).reshape(-1, channels)
-        walk = _Walk(self, rows, columns, rate_index, active, flat, len(self.slices))
-        return walk.run(exchange), coded
-
-
-class _Walk:
-    """The walk over a tile in coding order; the encoder gives the `wanted` codes, the decoder None."""
-
-    def __init__(
-        self,
-        prior: Prior,
-        rows: int,
-        columns: int,
-        rate_index: int,
-        active: NDArray[np.bool_],
-        wanted: Codes | None,
-        slices: int,
-    ) -> None:
-        self.prior, self.rows, self.columns, self.rate_index = prior, rows, columns, rate_index
-        self.active, self.wanted, self.slices = active, wanted, slices
-        channels = prior.slices[slices - 1].last
-        self.codes = np.zeros((rows * columns, channels), np.int32)
-        self.seen = np.zeros((rows * columns, channels), np.uint8)
-
-    def run(self, exchange: Callable[[TableNumbers, Codes | None], Codes]) -> Codes:
-        self.exchange = exchange
-        for index in range(self.slices):
-            self._slice(index)
-        return self.codes.reshape(self.rows, self.columns, -1)
-
-    def _slice(self, index: int) -> None:
-        current = self.prior.slices[index]
-        channels = slice(current.first, current.last)
-        earlier = current.before.activations(self.seen[:, : current.first]) if current.before else None
-        offset = 0 if earlier is None else earlier.shape[1]
-        width = current.own.weight.shape[1]
-        features = offset + width + 2
-        framed = np.zeros((self.rows + 2, self.columns + 2, -(-features // 4) * 4), np.uint8)
-        inner = framed[1:-1, 1:-1, :features]
-        inner[..., -2:] = self.rate_index, ACTIVATION_MAX
-        if earlier is not None:
-            inner[..., :offset] = earlier.reshape(self.rows, self.columns, offset)
-        for number, cells in enumerate(passes(self.rows, self.columns, index == 0)):
-            if not cells.flat.size:
-                continue
-            tables = current.networks[number](framed, cells.around, self.rate_index, len(self.prior.tables))
-            symbols, codes = self._pass(index, number, channels, cells, tables)
-            self.codes[cells.flat, channels] = codes
-            magnitude = np.minimum(np.abs(symbols), len(self.prior.magnitudes) - 1)
-            self.seen[cells.flat, channels] = self.prior.magnitudes[magnitude]
-            if number + 1 < len(current.networks):
-                embedded = current.own.activations(self.seen[cells.flat, channels])
-                row, column = np.divmod(cells.flat, self.columns)
-                inner[row, column, offset : offset + width] = embedded
-
-    def _pass(
-        self, index: int, number: int, channels: slice, cells: PassCells, tables: TableNumbers
-    ) -> tuple[Codes, Codes]:
-        """Return symbols and codes of a pass, (M, N) each; inactive channels are zero in both."""
-        active = self.active[channels]
-        wanted = None if self.wanted is None else self.wanted[cells.flat, channels]
-        if index == 0 and number == 0:
-            return self._chain_pass(wanted, tables, active)
-        means = np.zeros(tables.shape, np.int32)
-        if index == 0:
-            means = self.prior.predictor.around(self.codes[:, channels], self.rows, self.columns, number)
-            means *= active
-        symbols = None if wanted is None else np.where(tables > 0, wanted - means, 0)
-        symbols = self._exchange(tables, symbols, active)
-        codes = symbols + means
-        if index == 0:
-            check_codes(codes)
-        return symbols, codes
-
-    def _chain_pass(
-        self, wanted: Codes | None, tables: TableNumbers, active: NDArray[np.bool_]
-    ) -> tuple[Codes, Codes]:
-        shape = (-(-self.rows // 2), -(-self.columns // 2), tables.shape[1])
-        chain = self.prior.predictor.chain
-        if wanted is None:
-            symbols = self._exchange(tables, None, active)
-            _, codes = chain(symbols.reshape(shape), np.ones(shape, bool), True)
-        else:
-            chained, codes = chain(wanted.reshape(shape), ((tables > 0) & active).reshape(shape), False)
-            symbols = self._exchange(tables, chained.reshape(tables.shape), active)
-        return symbols, codes.reshape(tables.shape)
-
-    def _exchange(self, tables: TableNumbers, symbols: Codes | None, active: NDArray[np.bool_]) -> Codes:
-        """Code the active channels; the symbols of all others are zero."""
-        if active.all():
-            return self.exchange(tables, symbols)
-        complete = np.zeros(tables.shape, np.int32)
-        coded = None if symbols is None else symbols[:, active]
-        complete[:, active] = self.exchange(tables[:, active], coded)
-        return complete
+    height, width = given.shape[:2]
+    for row in range(height):
+        above = codes[row - 1 : row, :1] if row else np.zeros_like(codes[:1, :1])
+        fill((slice(row, row + 1), slice(0, 1)), above)
+    for column in range(1, width):
+        fill((slice(None), slice(column, column + 1)), codes[:, column - 1 : column])
+    return symbols, codes

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitstream.entropy import MAX_TABLES
+from collagecodec.codecs.collage.hierarchical_order import FIRST_PASSES, passes_of
 from collagecodec.codecs.collage.integers import ACTIVATION_MAX
 from collagecodec.codecs.collage.prior import MAX_CODE
+from collagecodec.codecs.collage.tile_head import HEAD_TABLE, MAP_TABLES
 from collagecodec.codecs.models import Tensors
 
 MAX_CELL = 64
@@ -95,11 +97,11 @@ def _prior(arrays: _Arrays, bounds: list[int]) -> None:
     arrays.get("magnitudes", "u1", (256,), 0, ACTIVATION_MAX)
     first = bounds[1]
     arrays.get("predict.left", "i2", (first,))
+    if "slices.finest" in arrays.tensors:
+        _hierarchical_prior(arrays, bounds)
+        return
     for name in ("predict.diagonal", "predict.direct"):
-        weights = arrays.get(name, "i2", (4 * first, first))
-        # A mean is this sum times the largest code, divided by 256; with a symbol it has to fit 32 bits.
-        if int(np.abs(weights.astype(np.int64)).sum(0).max()) * MAX_CODE >> 8 >= 2**30:
-            raise ValueError(f"the weights of {name} could give a mean beyond 32 bits")
+        _means(name, arrays.get(name, "i2", (4 * first, first)))
     for index, (start, stop) in enumerate(pairwise(bounds)):
         before = arrays.layer(f"prior.{index}.before", start) if index else 0
         own = arrays.layer(f"prior.{index}.own", stop - start)
@@ -107,6 +109,32 @@ def _prior(arrays: _Arrays, bounds: list[int]) -> None:
             name = f"prior.{index}.{number}"
             near = arrays.layer(f"{name}.near", _PLACES * (before + own + 2))
             arrays.layer(f"{name}.out", arrays.layer(f"{name}.mix", near), stop - start)
+
+
+def _hierarchical_prior(arrays: _Arrays, bounds: list[int]) -> None:
+    finest = arrays.get("slices.finest", "i4", (len(bounds) - 1,), 1, MAX_CELL)
+    if (np.diff(finest) < 0).any():
+        raise ValueError(f"the widest cells of the slices fall: {finest.tolist()}")
+    if arrays.get("tables.sizes", "i4", (None,)).size <= max(HEAD_TABLE, *MAP_TABLES):
+        raise ValueError("there are fewer tables than the heads of tiles name")
+    first = bounds[1]
+    for weights in arrays.get("predict.around", "i2", (len(FIRST_PASSES) - 1, 4 * first, first)):
+        _means("predict.around", weights)
+    for index, (start, stop) in enumerate(pairwise(bounds)):
+        known = [start, stop - start]
+        for place, part in enumerate(("before", "own")):
+            if f"prior.{index}.{part}.weight" in arrays.tensors:
+                known[place] = arrays.layer(f"prior.{index}.{part}", known[place])
+        for number, each in enumerate(passes_of(index)):
+            name = f"prior.{index}.{number}"
+            near = arrays.layer(f"{name}.near", _PLACES * (known[0] + 1) + len(each.taps) * known[1])
+            arrays.layer(f"{name}.out", arrays.layer(f"{name}.mix", near), stop - start)
+
+
+def _means(name: str, weights: NDArray[Any]) -> None:
+    """Check that a mean, this sum times the largest code / 256, fits 32 bits together with a symbol."""
+    if int(np.abs(weights.astype(np.int64)).sum(0).max()) * MAX_CODE >> 8 >= 2**30:
+        raise ValueError(f"the weights of {name} could give a mean beyond 32 bits")
 
 
 def _convolutions(arrays: _Arrays, name: str, outputs: int) -> None:

@@ -25,7 +25,7 @@ def collages(picture: Picture) -> tuple[Collage, ...]:
     rows, columns = (0, layout.block_rows), (0, layout.block_columns)
     slices = len(picture.model.prior.slices)
     parts = [part for _, part in picture.tile_rows(0, rows[1] + 1, 0, columns[1] + 1, slices)]
-    codes = np.concatenate(parts) * picture.multipliers
+    codes = picture.products(np.concatenate(parts))
     geometry = Geometry(rows[1] * layout.cell, columns[1] * layout.cell, layout.cell, lapped=True)
     maps = []
     for number in range(picture.plane_count):

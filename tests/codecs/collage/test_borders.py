@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from collagecodec.codecs.collage.coding_order import neighbours
 from collagecodec.codecs.collage.encoder.analysis import _mirror
+from collagecodec.codecs.collage.hierarchical_order import cells_of
+from collagecodec.codecs.collage.quincunx_order import neighbours
 from collagecodec.codecs.collage.torch.transform import frame
 
 CELL = 16
@@ -47,3 +48,16 @@ def test_the_encoder_frames_a_picture_as_training_does(size):
 )
 def test_neighbours_are_mirrored_at_the_border_of_a_tile(shape, pass_index, expected):
     assert np.array_equal(neighbours(*shape, pass_index), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "number", "expected"),
+    [
+        # A cell outside gives way to that on the opposite side, which an earlier pass has coded.
+        ((3, 4), 1, [[0, 0, 0, 0]]),
+        ((3, 4), 2, [[10, 0, 0, 10], [0, 10, 10, 0]]),
+        ((3, 4), 3, [[0, 2, 8, 10], [2, 2, 10, 10]]),
+    ],
+)
+def test_neighbours_outside_give_way_to_the_opposite_ones(shape, number, expected):
+    assert cells_of(*shape, 0)[number].mirrored.tolist() == expected

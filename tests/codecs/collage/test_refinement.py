@@ -52,8 +52,10 @@ def test_twins_of_a_decoder_compute_what_it_computes(decoder):
     twins = twins_of(decoder)
     rng = np.random.default_rng(1)
     planes = np.round(rng.normal(0, 700, (3, 48, 32))).astype(np.float32)
-    rate_index = rate_index_of(STEP_CODE)
-    expected = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), rate_index)
+    rate_index, margin = rate_index_of(STEP_CODE), decoder.restoration.margin
+    expected = decoder.restoration.correct(
+        np.pad(planes, ((0, 0), *((margin,) * 2,) * 2), mode="edge"), rate_index
+    )
     found = twins.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), rate_index / 16))
     assert np.array_equal(found[0].numpy() * 16, expected)
     wanted = torch.round(some_codes())[0].permute(1, 2, 0).numpy().astype(np.int32)
@@ -67,12 +69,16 @@ def test_twins_of_a_decoder_compute_what_it_computes(decoder):
     tables = torch.floor(positions + 0.5).clamp(0, 63).numpy().astype(np.uint8)
     # The last pass of the last slice: the cells with an odd sum of row and column.
     odd = np.add.outer(np.arange(5), np.arange(6)) % 2 == 1
-    assert np.array_equal(passes[-1][1], tables[0, -passes[-1][1].shape[1] :][:, odd].T)
+    last = passes[-1].tables
+    assert np.array_equal(last, tables[0, -last.shape[1] :][:, odd].T)
 
 
+@pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("smooth", [True, False])
-def test_derivatives_agree_with_differences(decoder, smooth):
+def test_derivatives_agree_with_differences(decoder, smooth, mapped):
     objective = Objective(decoder, STEP_CODE, np.ones(384, bool))
+    if mapped:
+        objective = objective.mapped(np.arange(30).reshape(5, 6) % 7 - 3)
     objective.restoration = []
     target = torch.from_numpy(scene(64, 80).transpose(2, 0, 1)[None] - np.float32(128))
     codes = some_codes()
@@ -86,22 +92,37 @@ def test_derivatives_agree_with_differences(decoder, smooth):
         # The error is a parabola: the difference of its sides is its slope but for single precision.
         assert sides[1] - sides[0] == pytest.approx(float(by_code[place]), rel=2e-2, abs=0.05)
     if smooth:
-        rate = Rate(objective, codes, smooth=True)
+        everything = Region((slice(None),) * 4, target)
+        rate = Rate(objective, codes, everything, smooth=True)
         changed = codes.clone()
         changed[0, 20:] += 1e-3 * torch.sign(rate.by_code[0, 20:])
-        gained = Rate(objective, changed, smooth=True).total - rate.total
+        gained = Rate(objective, changed, everything, smooth=True).total - rate.total
         assert gained > 0
 
 
 def test_the_estimate_of_a_change_s_own_bits_is_exact(decoder):
     objective = Objective(decoder, STEP_CODE, np.ones(384, bool))
     codes = torch.round(some_codes())
-    rate = Rate(objective, codes)
+    region = Region((slice(None),) * 4, torch.zeros(1, 3, 64, 80))
+    rate = Rate(objective, codes, region)
     changed = codes.clone()
     # Nothing is decoded after the last channel in the last pass: only its own bits change.
     changed[0, -1, 0, 1] += 1
-    expected = Rate(objective, changed).total - rate.total
+    expected = Rate(objective, changed, region).total - rate.total
     assert float(rate.difference(1.0)[0, -1, 0, 1]) == pytest.approx(expected, abs=0.02)
+
+
+def test_curvature_is_that_of_the_error(decoder):
+    objective = Objective(decoder, STEP_CODE, np.ones(384, bool)).mapped(np.full((5, 6), -4))
+    objective.restoration = []
+    target = torch.zeros(1, 3, 64, 80)
+    errors = []
+    for value in (-1.0, 0.0, 1.0):
+        codes = torch.zeros(1, 384, 5, 6)
+        codes[0, 7, 2, 3] = value
+        errors.append(objective.distortion(codes, target)[0])
+    second = errors[0] - 2 * errors[1] + errors[2]
+    assert second == pytest.approx(float(objective.curvature()[0, 7, 2, 3]), rel=0.02)
 
 
 def test_more_refinement_never_raises_the_objective(decoder):

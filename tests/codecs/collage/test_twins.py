@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_model import make_network, scene
 
 from collagecodec.codecs.collage import convolution
-from collagecodec.codecs.collage.coding_order import neighbours, passes
 from collagecodec.codecs.collage.encoder.analysis import planes_of
 from collagecodec.codecs.collage.encoder.hypernetwork import HyperNetwork
+from collagecodec.codecs.collage.hierarchical_order import cells_of
 from collagecodec.codecs.collage.integers import IntegerLayer as NumpyLayer
 from collagecodec.codecs.collage.model import build_decoder
 from collagecodec.codecs.collage.quantiser import multipliers, rate_index_of, step_code_of
 from collagecodec.codecs.collage.torch.export import count_tables, decoder_arrays, layer_arrays
 from collagecodec.codecs.collage.torch.integers import IntegerLayer, activate
-from collagecodec.codecs.collage.torch.prior import pass_masks, scaled_rate_index
+from collagecodec.codecs.collage.torch.prior import scaled_rate_index
 from collagecodec.codecs.collage.torch.restoration import Restoration
 from collagecodec.codecs.collage.torch.transform import frame, overlap_add, patches, rgb_from_ycc, ycc_from_rgb
 
@@ -68,39 +70,39 @@ def test_prior(network, decoder, shape, step):
     positions = network.prior(symbols, torch.tensor([scaled_rate_index(step)]).view(1, 1, 1, 1))
     tables = torch.floor(positions + 0.5).clamp(0, 63)[0].permute(1, 2, 0).reshape(-1, 384).detach().numpy()
     values = symbols[0].permute(1, 2, 0).reshape(-1, 384).numpy()
-    index = 0
-    for number, part in enumerate(decoder.prior.slices):
-        for cells in passes(*shape, number == 0):
-            if not cells.flat.size:
-                continue
-            found_symbols, found_tables = coded[index]
-            assert np.array_equal(found_tables, tables[cells.flat, part.first : part.last])
-            assert np.array_equal(found_symbols, values[cells.flat, part.first : part.last])
-            index += 1
-    assert index == len(coded)
+    every = [(part, cells) for i, part in enumerate(decoder.prior.slices) for cells in cells_of(*shape, i)]
+    assert len(every) == decoder.prior.pass_count
+    assert [each.number for each in coded] == [i for i, (_, cells) in enumerate(every) if cells.flat.size]
+    for found in coded:
+        part, cells = every[found.number]
+        assert np.array_equal(found.tables, tables[cells.flat, part.first : part.last])
+        assert np.array_equal(found.symbols, values[cells.flat, part.first : part.last])
 
 
-def test_passes_are_the_masks_of_the_twin():
-    for first in (True, False):
-        masks = pass_masks(5, 4, 0 if first else 1)
-        for cells, mask in zip(passes(5, 4, first), masks, strict=True):
-            assert np.array_equal(cells.flat, np.flatnonzero(mask.numpy()))
+def test_every_pass_sees_only_cells_decoded_before():
+    for index in (0, 1):
+        known = {7 * 6}
+        for cells in cells_of(7, 6, index):
+            assert set(cells.taps.ravel().tolist()) | set(cells.mirrored.ravel().tolist()) <= known
+            assert known.isdisjoint(cells.flat.tolist())
+            known |= set(cells.flat.tolist())
+        assert known == set(range(43))
 
 
-def test_predicting_cells_are_decoded_before():
-    known = set(passes(7, 6, True)[0].flat.tolist())
-    for number in (1, 2):
-        near = neighbours(7, 6, number)
-        assert set(near.ravel().tolist()) <= known
-        known |= set(passes(7, 6, True)[number].flat.tolist())
-    assert known == set(range(42))
+@given(rows=st.integers(1, 9), columns=st.integers(1, 9))
+def test_every_cell_is_in_one_pass(rows, columns):
+    for index in (0, 1):
+        flat = np.concatenate([cells.flat for cells in cells_of(rows, columns, index)])
+        assert sorted(flat.tolist()) == list(range(rows * columns))
 
 
 def test_restoration(network, decoder):
     rng = np.random.default_rng(8)
     planes = np.round(rng.normal(0, 900, (3, 48, 32))).astype(np.float32)
     rate_index = 85
-    found = decoder.restoration.correct(np.pad(planes, ((0, 0), (8, 8), (8, 8)), mode="edge"), rate_index)
+    found = decoder.restoration.correct(
+        np.pad(planes, ((0, 0), *((decoder.restoration.margin,) * 2,) * 2), mode="edge"), rate_index
+    )
     expected = network.restoration(torch.from_numpy(planes / 16)[None], torch.full((1, 1, 1, 1), rate_index / 16))
     assert np.array_equal(found, expected[0].detach().numpy() * 16)
 

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 import collagecodec
 from bitstream.container import Reader, write
+from collagecodec.codecs.collage.bounds import largest_sums
 from collagecodec.codecs.collage.model import build_decoder, load_decoder
 from collagecodec.codecs.collage.validation import validate
 from collagecodec.codecs.models import Tensors, current, find_decoder
@@ -116,3 +117,28 @@ def test_a_model_is_named_and_not_found_by_path(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(ModelMismatchError, match="not a path"):
             current(name)
     save_file({}, tmp_path / "inside" / "x.safetensors")
+
+
+@pytest.fixture(scope="module")
+def later(tiny_model: object) -> Tensors:
+    """The arrays of a model with a hierarchical prior."""
+    return load_file(find_decoder(current("tiny")[1]))
+
+
+def test_every_array_of_a_hierarchical_prior_is_needed(later: Tensors) -> None:
+    validate(later)
+    # Without `slices.finest` it would be a model of the first generation, which has other predictors.
+    for name in sorted(each for each in later if each.startswith(("prior.", "predict.", "slices"))):
+        with pytest.raises(ValueError, match=r"no array|does not|is"):
+            validate({other: array for other, array in later.items() if other != name})
+    around = later["predict.around"]
+    for name, wrong, message in (
+        ("predict.around", around[:3], "predict.around is"),
+        ("slices.finest", later["slices.finest"][::-1], "widest cells of the slices fall"),
+        ("prior.2.1.near.weight", later["prior.2.1.near.weight"][:-1], "near.weight is"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            validate(later | {name: np.ascontiguousarray(wrong)})
+    largest = largest_sums(later)
+    assert all(reached < bound for reached, bound in largest.values())
+    assert "predict.around" in largest

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from collagecodec.codecs.collage.decoder import Layout
 from collagecodec.codecs.collage.dictionary import QUADRANTS
-from collagecodec.codecs.collage.encoder.hypernetwork import HyperNetwork
+from collagecodec.codecs.collage.encoder.hypernetwork import HyperNetwork, LogStep
 from collagecodec.codecs.collage.model import DecoderModel, load_decoder
 from collagecodec.codecs.models import current, read_tensors
 
@@ -81,11 +81,11 @@ class EncoderModel:
         order = np.argsort(np.concatenate([plane.channels for plane in self.decoder.dictionary.planes]))
         return np.take(np.concatenate(codes, axis=2), order, axis=2)
 
-    def codes(self, patch: Patch, steps: Floats, log_step: float, plain: bool) -> Floats:
+    def codes(self, patch: Patch, steps: Floats, log_step: LogStep, plain: bool) -> Floats:
         """Return the codes of all cells, (R, S, C) in quantiser steps, before rounding.
 
-        `steps` (C,) are in pixel levels. `log_step` is half the binary logarithm of the step code. With
-        `plain` the codes come from the linear analysis alone.
+        `steps` (C,) or (R, S, C) are in pixel levels. `log_step` is half the binary logarithm of the step code,
+        or that of every cell, (R, S). With `plain` the codes come from the linear analysis alone.
         """
         linear = patch.linear / steps
         if plain:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from collagecodec.sampling.threads import ordered
 
 Floats = NDArray[np.float32]
+LogStep = float | Floats
 ROWS = 8
 """Output rows that a convolution computes at a time; the gathered neighbourhoods stay in the cache."""
 
@@ -52,7 +53,7 @@ class Convolution:
 
 
 class HyperNetwork:
-    """The network from framed planes and linear codes to improved codes, at a single step for each call."""
+    """The network from framed planes and linear codes to improved codes."""
 
     def __init__(self, arrays: dict[str, NDArray[np.generic]]) -> None:
         """`arrays` holds the network's parameters under their names in the torch module."""
@@ -75,28 +76,41 @@ class HyperNetwork:
         first, second = (self._convolution(f"{name}.{part}", padding=1) for part in ("first", "second"))
         return first, second, f"{name}.modulation"
 
-    def _modulate(self, x: Floats, name: str, log_step: float) -> Floats:
+    def _modulate(self, x: Floats, name: str, log_step: LogStep) -> Floats:
+        if isinstance(log_step, float):
+            scale, shift = self._modulation(name, log_step)
+            x *= 1 + scale
+            x += shift
+            return x
+        # One of the two maps that are modulated has several positions in a cell.
+        finer = x.shape[0] // log_step.shape[0]
+        steps = log_step.repeat(finer, 0).repeat(finer, 1)
+        steps = np.pad(steps, [(0, size - n) for size, n in zip(x.shape, steps.shape, strict=False)], mode="edge")
+        for value in np.unique(steps):
+            scale, shift = self._modulation(name, float(value))
+            x[steps == value] = x[steps == value] * (1 + scale) + shift
+        return x
+
+    def _modulation(self, name: str, log_step: float) -> tuple[Floats, Floats]:
+        """Return scale and shift of every channel, (C,) each."""
         centred = np.float32(log_step - 6)
         pair = np.array([centred, centred**2], np.float32)
         inner = np.maximum(self.arrays[f"{name}.inner.weight"] @ pair + self.arrays[f"{name}.inner.bias"], 0)
-        scale, shift = np.split(
-            self.arrays[f"{name}.outer.weight"] @ inner + self.arrays[f"{name}.outer.bias"], 2
-        )
-        x *= 1 + scale
-        x += shift
-        return x
+        both = self.arrays[f"{name}.outer.weight"] @ inner + self.arrays[f"{name}.outer.bias"]
+        scale, shift = np.split(both, 2)
+        return scale, shift
 
-    def _apply(self, block: tuple[Convolution, Convolution, str], x: Floats, log_step: float) -> Floats:
+    def _apply(self, block: tuple[Convolution, Convolution, str], x: Floats, log_step: LogStep) -> Floats:
         first, second, name = block
         hidden = self._modulate(first(np.maximum(x, 0)), name, log_step)
         x += second(np.maximum(hidden, 0, out=hidden))
         return x
 
-    def __call__(self, framed: Floats, linear: Floats, log_step: float) -> Floats:
+    def __call__(self, framed: Floats, linear: Floats, log_step: LogStep) -> Floats:
         """Return improved codes (R, S, C) in quantiser steps, before rounding.
 
         `framed` (n (R + 1), n (S + 1), 3) is centred on 0, `linear` (R, S, C) is in quantiser steps, and
-        `log_step` is half the binary logarithm of the step code, 0..8.
+        `log_step` is half the binary logarithm of the step code, 0..8, or that of every cell, (R, S).
         """
         height, width, _ = framed.shape
         quads = framed.reshape(height // 4, 4, width // 4, 4, 3).transpose(0, 2, 4, 1, 3)

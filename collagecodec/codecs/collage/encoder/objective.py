@@ -6,7 +6,9 @@ the restoration runs in half precision and without the rounding between its laye
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from collagecodec.codecs.collage.model import DecoderModel
-from collagecodec.codecs.collage.quantiser import CODE_UNIT, STEP_UNIT, multipliers, rate_index_of
+from collagecodec.codecs.collage.quantiser import (
+    CODE_UNIT,
+    MAX_OFFSET,
+    STEP_UNIT,
+    Quantisers,
+    multipliers,
+    offset_step_codes,
+    rate_index_of,
+)
 from collagecodec.codecs.collage.torch.convolution import CORRECTION_RANGE
 from collagecodec.codecs.collage.torch.integers import (
     ACTIVATION_MAX,
@@ -24,7 +34,8 @@ from collagecodec.codecs.collage.torch.integers import (
     smooth_magnitude,
 )
 from collagecodec.codecs.collage.torch.loading import twins_of
-from collagecodec.codecs.collage.torch.prior import laplace_bits, predict_first_slice, scale_of
+from collagecodec.codecs.collage.torch.precision import half_pays
+from collagecodec.codecs.collage.torch.prior import laplace_bits, scale_of
 from collagecodec.codecs.collage.torch.restoration import Restoration
 from collagecodec.codecs.collage.torch.transform import YCC_FROM_RGB, overlap_add, patches
 
@@ -50,12 +61,18 @@ class Objective:
     def __init__(self, decoder: DecoderModel, step_code: int, active: NDArray[np.bool_]) -> None:
         self.twins = twins_of(decoder)
         self.cell = decoder.dictionary.cell
+        self.quantisers = Quantisers(step_code, decoder.gains)
+        self.step_code = step_code
         steps = (multipliers(step_code, decoder.gains) / CODE_UNIT).astype(np.float32)
         self.steps = torch.from_numpy(steps).view(1, -1, 1, 1)
+        """Quantiser steps in pixel levels, (1, C, 1, 1) or (1, C, R, S)."""
         self.rate_index = torch.full((1, 1, 1, 1), rate_index_of(step_code) / ACTIVATION_STEPS)
+        """Rate index / 16, (1, 1, 1, 1) or (1, 1, R, S)."""
+        self.half = half_pays(self.steps.device)
         self.active = torch.from_numpy(active).view(1, -1, 1, 1)
         """Marks the channels that are coded, (1, C, 1, 1)."""
-        self.weight = TRADE_OFF / (step_code / STEP_UNIT) ** 2 / 3
+        self.weight = torch.full((1, 1, 1, 1), _weight(step_code))
+        """Weight of a squared error, (1, 1, 1, 1) or that of every pixel."""
         self.rgb = torch.linalg.inv(YCC_FROM_RGB.double()).float()
         grey = not active.all()
         if grey:
@@ -63,12 +80,34 @@ class Objective:
         self.restoration: list[tuple[Tensor, Tensor]] = []
         """Weights and biases of the restoration's convolutions, including the rate index; empty without it."""
         if self.twins.restoration and (decoder.restores_grey or not grey):
-            self.restoration = _convolutions(self.twins.restoration, self.rate_index)
+            self.restoration = _convolutions(self.twins.restoration, self.rate_index, self.half)
+
+    def mapped(self, offsets: NDArray[np.integer]) -> Objective:
+        """Return the objective of a window whose cells have the offsets (R, S) of a quantiser map.
+
+        A pixel counts as the finest of the four cells above it asks for.
+        """
+        mapped = copy.copy(self)
+        scales, indices = self.quantisers.at(offsets), self.quantisers.indices(offsets)
+        mapped.steps = torch.from_numpy((scales / CODE_UNIT).astype(np.float32)).permute(2, 0, 1)[None]
+        mapped.rate_index = torch.from_numpy(indices.reshape(1, 1, *offsets.shape) / ACTIVATION_STEPS).float()
+        codes = offset_step_codes(self.step_code)[offsets + MAX_OFFSET]
+        finest = np.minimum.reduce([codes[:-1, :-1], codes[1:, :-1], codes[:-1, 1:], codes[1:, 1:]])
+        weights = torch.from_numpy(_weight(finest.astype(np.float32)))[None, None]
+        mapped.weight = weights.repeat_interleave(self.cell, 2).repeat_interleave(self.cell, 3)
+        return mapped
+
+    def index_of(self, own: tuple[slice, ...]) -> Tensor:
+        """Return the rate index of the cells in `own`, or the only one."""
+        return self.rate_index[own] if self.rate_index.numel() > 1 else self.rate_index
+
+    def _weights(self, rows: slice, width: int) -> Tensor:
+        return self.weight[:, :, rows, :width] if self.weight.numel() > 1 else self.weight
 
     def derivative(self, codes: Tensor, region: Region) -> tuple[float, Tensor]:
         """Return J and its derivative by the codes of the tile, (1, C, r, s)."""
         error, by_error = self.distortion(codes, region.target)
-        rate = Rate(self, codes[region.own], smooth=True)
+        rate = Rate(self, codes, region, smooth=True)
         return rate.total + error, by_error[region.own] + rate.by_code
 
     def distortion(self, codes: Tensor, target: Tensor) -> tuple[float, Tensor]:
@@ -89,7 +128,7 @@ class Objective:
             strip = planes[:, :, first:last].clone().requires_grad_()
             restored = self._restored(strip)[:, :, top - first : bottom - first, :width]
             difference = torch.einsum("dc,bchw->bdhw", self.rgb, restored - target[:, :, top:bottom])
-            cost = self.weight * difference.square().sum()
+            cost = (self._weights(slice(top, bottom), width) * difference.square()).sum()
             by_planes[:, :, first:last] += torch.autograd.grad(cost, strip)[0]
             total += float(cost.detach())
         return total, self._transposed(by_planes)
@@ -98,7 +137,7 @@ class Objective:
         if not self.restoration:
             return planes
         framed = F.pad(planes, (2 * len(self.restoration),) * 4, mode="replicate").clamp(-128, 127)
-        x = F.pixel_unshuffle(framed.bfloat16(), 2) / ACTIVATION_STEPS
+        x = F.pixel_unshuffle(framed.bfloat16() if self.half else framed, 2) / ACTIVATION_STEPS
         x = x.contiguous(memory_format=torch.channels_last)
         for weight, bias in self.restoration[:-1]:
             x = F.conv2d(x, weight, bias).clamp(0, ACTIVATION_MAX / ACTIVATION_STEPS)
@@ -108,38 +147,47 @@ class Objective:
     def _transposed(self, by_planes: Tensor) -> Tensor:
         """Turn derivatives by samples into derivatives by codes, (1, C, R, S): the transpose of the synthesis."""
         cut = patches(F.pad(by_planes, (self.cell,) * 4), self.cell)
-        by_codes = torch.empty(1, self.steps.numel(), *cut.shape[2:4])
+        by_codes = torch.empty(1, self.steps.shape[1], *cut.shape[2:4])
         for plane, (channels, atoms) in enumerate(zip(self.twins.channels, self.twins.atoms, strict=True)):
             by_codes[:, channels] = (cut[:, plane] @ atoms.T).permute(0, 3, 1, 2)
         return by_codes * self.steps
 
     def curvature(self) -> Tensor:
-        """Return the second derivative of the error term by the codes, without the restoration: (1, C, 1, 1)."""
-        energies = torch.empty(self.steps.numel())
+        """Return the second derivative of the error term by the codes, without the restoration.
+
+        The shape is that of `steps`.
+        """
+        energies = torch.empty(self.steps.shape[1])
         of_planes = self.rgb.square().sum(0)
         for plane, (channels, atoms) in enumerate(zip(self.twins.channels, self.twins.atoms, strict=True)):
             energies[channels] = atoms.square().sum(1) * of_planes[plane]
-        return 2 * self.weight * energies.view(1, -1, 1, 1) * self.steps**2
+        weight = self.weight
+        if weight.numel() > 1:
+            # An atom has about the same energy in each of the four blocks that its cell covers.
+            blocks = F.pad(weight[:, :, :: self.cell, :: self.cell], (1, 1, 1, 1), mode="replicate")
+            weight = F.avg_pool2d(blocks, 2, stride=1)
+        return 2 * weight * energies.view(1, -1, 1, 1) * self.steps**2
 
 
 class Rate:
     """The bits of a tile's codes (1, C, r, s) and their derivatives."""
 
-    def __init__(self, objective: Objective, codes: Tensor, smooth: bool = False) -> None:
-        """With `smooth`, codes may be real numbers and `by_code` is the complete derivative."""
+    def __init__(self, objective: Objective, codes: Tensor, region: Region, smooth: bool = False) -> None:
+        """`codes` are those of the window. With `smooth` they may be real; `by_code` is the full derivative."""
+        codes = codes[region.own]
         prior = objective.twins.prior
-        first, weights = prior.slices[1], prior.weights_of_means()
+        first = prior.slices[1]
         leaf = codes.clone().requires_grad_()
         means = torch.zeros_like(codes)
-        means[:, :first] = predict_first_slice(torch.round(codes[:, :first]), weights)
-        drift = predict_first_slice(leaf[:, :first], weights, whole=_unrounded)
+        means[:, :first] = prior.predictions(torch.round(codes[:, :first]))
+        drift = prior.predictions(leaf[:, :first], whole=_unrounded)
         moved = (leaf if smooth else codes) - means
         moved = torch.cat([moved[:, :first] + (drift.detach() - drift), moved[:, first:]], 1)
         self.symbols = moved.detach()
         self.features = magnitude_feature(self.symbols)
         features = smooth_magnitude(moved) if smooth else self.features.requires_grad_()
-        with torch.autocast("cpu", torch.bfloat16, enabled=smooth):
-            positions = prior.positions(features, objective.rate_index)
+        with torch.autocast("cpu", torch.bfloat16, enabled=smooth and objective.half):
+            positions = prior.positions(features, objective.index_of(region.own))
         scale = scale_of(positions.float())
         bits = laplace_bits(moved, scale)
         variables = [leaf] if smooth else [leaf, features]
@@ -160,12 +208,18 @@ class Rate:
         return symbol_bits + self.by_feature * (magnitude_feature(changed) - self.features.detach())
 
 
-def _convolutions(restoration: Restoration, rate_index: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return weights and biases in half precision, the weights in the fastest memory layout."""
+def _weight(step_code: Any) -> Any:
+    """Return the weight of a squared error at a step code, number or array."""
+    return TRADE_OFF / (step_code / STEP_UNIT) ** 2 / 3
+
+
+def _convolutions(restoration: Restoration, rate_index: Tensor, half: bool) -> list[tuple[Tensor, Tensor]]:
+    """Return weights and biases, in half precision if that pays, the weights in the fastest memory layout."""
+    kind = torch.bfloat16 if half else torch.float32
     layers = [(layer.weight, layer.bias + line(rate_index).flatten()) for layer, line in restoration.hidden()]
     layers.append((restoration.out.weight, restoration.out.bias))
     return [
-        (w.detach().bfloat16().contiguous(memory_format=torch.channels_last), b.detach().bfloat16())
+        (w.detach().to(kind).contiguous(memory_format=torch.channels_last), b.detach().to(kind))
         for w, b in layers
     ]
 

@@ -8,7 +8,9 @@ lower J, as in rate-distortion optimised quantisation. Decoders need no change.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -47,6 +49,8 @@ class Refiner:
         `updates` and `rounds` are the numbers of both, and `progress` receives the share that is done. J of
         the result is never above J of the rounded input.
         """
+        if window.offsets is not None:
+            return self._mapped(window.offsets).refine(replace(window, offsets=None), updates, rounds, progress)
         codes = torch.from_numpy(window.codes).permute(2, 0, 1)[None].contiguous()
         target = torch.from_numpy(np.ascontiguousarray(window.target)).permute(2, 0, 1)[None]
         region = Region((slice(None), slice(None), *window.own), target)
@@ -65,6 +69,13 @@ class Refiner:
                 whole[region.own] += proposal * (torch.rand(proposal.shape, generator=draw) < SHARE)
             progress((updates + number + 1) / total)
         return best[0].permute(1, 2, 0).numpy().astype(np.int32)
+
+    def _mapped(self, offsets: NDArray[np.integer]) -> Refiner:
+        """Return the refiner of a window with a quantiser map (R, S)."""
+        other = copy.copy(self)
+        other.objective = self.objective.mapped(offsets)
+        other.curvature = other.objective.curvature()
+        return other
 
     def _annealed(
         self,
@@ -97,11 +108,12 @@ class Refiner:
         tables and predictions depend on it, to first order; the error, to first order; and its curvature.
         """
         error, by_error = self.objective.distortion(codes, region.target)
-        rate = Rate(self.objective, codes[region.own])
+        rate = Rate(self.objective, codes, region)
+        curvature = self.curvature[region.own] if self.curvature.shape[-1] > 1 else self.curvature
         slope = by_error[region.own] + rate.by_code
         gain, proposal = torch.full_like(slope, -LEAST_GAIN), torch.zeros_like(slope)
         for change in (-1.0, 1.0):
-            estimate = rate.difference(change) + slope * change + 0.5 * self.curvature
+            estimate = rate.difference(change) + slope * change + 0.5 * curvature
             better = (estimate < gain) & self.objective.active
             gain = torch.where(better, estimate, gain)
             proposal = torch.where(better, change, proposal)

@@ -17,3 +17,5 @@ class Window:
     own: tuple[slice, slice]
     target: NDArray[np.float32]
     """The picture below the window as luma and chroma centred on 0, (h, w, 3), h <= n (R - 1), w <= n (S - 1)."""
+    offsets: NDArray[np.integer] | None = None
+    """The quantiser map of the window's cells, (R, S); None if it is flat."""

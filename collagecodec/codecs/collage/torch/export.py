@@ -16,7 +16,7 @@ from collagecodec.codecs.collage.dictionary import ATOM_UNIT
 from collagecodec.codecs.collage.model import build_decoder
 from collagecodec.codecs.collage.torch.convolution import CORRECTION_RANGE, CORRECTION_STEPS, PlaneNetwork
 from collagecodec.codecs.collage.torch.integers import ACTIVATION_STEPS, IntegerLayer, RateLine
-from collagecodec.codecs.collage.torch.network import CollageNetwork
+from collagecodec.codecs.collage.torch.network import FINEST, CollageNetwork
 from collagecodec.codecs.collage.torch.prior import FIRST_SCALE, SCALE_RATIO, TABLES
 from collagecodec.codecs.models import write_model
 
@@ -42,21 +42,22 @@ def layer_arrays(name: str, layer: IntegerLayer, line: RateLine | None, shift: i
 def prior_arrays(network: CollageNetwork) -> Arrays:
     """Return the arrays of all networks of the prior; their output layers round to table numbers."""
     prior = network.prior
-    arrays: Arrays = {"slices": np.array(prior.slices, np.int32)}
+    arrays: Arrays = {
+        "slices": np.array(prior.slices, np.int32),
+        "slices.finest": np.array(FINEST, np.int32),
+    }
     for index in range(len(prior.slices) - 1):
-        before, own = prior.embed_before[index], prior.embed_own[index]
-        if isinstance(before, IntegerLayer):
-            arrays |= layer_arrays(f"prior.{index}.before", before, None, before.shift)
-        assert isinstance(own, IntegerLayer)
-        arrays |= layer_arrays(f"prior.{index}.own", own, None, own.shift)
+        for part, embedding in (("before", prior.embed_before[index]), ("own", prior.embed_own[index])):
+            if isinstance(embedding, IntegerLayer):
+                arrays |= layer_arrays(f"prior.{index}.{part}", embedding, None, embedding.shift)
         for number, layers in enumerate(prior.networks(index)):
             name = f"prior.{index}.{number}"
-            arrays |= layer_arrays(f"{name}.near", layers.near, None, layers.near.shift)
+            arrays |= layer_arrays(f"{name}.near", layers.near, layers.near_line, layers.near.shift)
             arrays |= layer_arrays(f"{name}.mix", layers.mix, None, layers.mix.shift)
             index_shift = layers.out.shift + int(math.log2(ACTIVATION_STEPS))
             arrays |= layer_arrays(f"{name}.out", layers.out, layers.line, index_shift)
-    left, diagonal, direct = (w.to(torch.int16).numpy() for w in prior.weights_of_means())
-    arrays |= {"predict.left": left, "predict.diagonal": diagonal.T.copy(), "predict.direct": direct.T.copy()}
+    left, around = (weights.to(torch.int16).numpy() for weights in prior.weights_of_means())
+    arrays |= {"predict.left": left, "predict.around": around.transpose(0, 2, 1).copy()}
     magnitudes = np.floor(ACTIVATION_STEPS * np.log2(1 + np.arange(256)) + 0.5)
     return arrays | {"magnitudes": np.minimum(magnitudes, 127).astype(np.uint8)}
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from collagecodec.codecs.collage.hierarchical_order import FIRST_STRIDE, cells_of
 from collagecodec.codecs.collage.torch.network import CollageNetwork
 from collagecodec.codecs.collage.torch.prior import FIRST_SCALE, SCALE_RATIO
 from collagecodec.codecs.collage.torch.transform import frame, ycc_from_rgb
@@ -20,31 +20,27 @@ def initialise(network: CollageNetwork, pictures: Tensor) -> None:
     codes = network.dictionary.analyse(frame(ycc_from_rgb(pictures)))
     set_predictions(network, codes)
     scale = codes.abs().mean((0, 2, 3))
-    first = network.slices[1]
     for index, (start, end) in enumerate(pairwise(network.slices)):
         for number, layer in enumerate(network.prior.networks(index)):
             share = 0.6 if index == 0 and number else 1.0
             logs = torch.log(scale[start:end] * share * 64 / FIRST_SCALE) / math.log(SCALE_RATIO)
             layer.out.bias.copy_(logs)
             layer.line.slope.fill_(-2 * math.log(2) / math.log(SCALE_RATIO))
-    assert first == network.prior.left.numel()
 
 
 def set_predictions(network: CollageNetwork, codes: Tensor) -> None:
     """Set the predictors of the first slice to the least-squares solution for codes (B, C, R, S)."""
     low = codes[:, : network.slices[1]]
     rows, columns = low.shape[-2:]
-    left = (low[..., 2:] * low[..., :-2]).sum((0, 2, 3)) / (low[..., :-2] ** 2).sum((0, 2, 3))
+    grid = low[..., ::FIRST_STRIDE, ::FIRST_STRIDE]
+    left = (grid[..., 1:] * grid[..., :-1]).sum((0, 2, 3)) / (grid[..., :-1] ** 2).sum((0, 2, 3))
     network.prior.left.copy_(left.clamp(0, 1) * (left > 0.3))
-    padded = F.pad(low, (1, 1, 1, 1))
-    inner = low[:, :, 1:-1, 1:-1].permute(1, 0, 2, 3).flatten(1)
-    for target, offsets in (
-        (network.prior.diagonal, [(-1, -1), (-1, 1), (1, -1), (1, 1)]),
-        (network.prior.direct, [(-1, 0), (0, -1), (0, 1), (1, 0)]),
-    ):
-        around = torch.cat([padded[:, :, 1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in offsets], 1)
-        around = around[:, :, 1:-1, 1:-1].permute(1, 0, 2, 3).flatten(1).double()
-        gram = around @ around.T
+    flat = low.flatten(2)
+    for target, cells in zip(network.prior.around, cells_of(rows, columns, 0)[1:], strict=True):
+        inside = (cells.mirrored < rows * columns).all(1)
+        near = flat[:, :, torch.from_numpy(cells.mirrored[inside])].permute(0, 2, 3, 1).flatten(2).flatten(0, 1)
+        own = flat[:, :, torch.from_numpy(cells.flat[inside])].mT.flatten(0, 1)
+        near, own = near.double(), own.double()
+        gram = near.T @ near
         ridge = gram.diagonal().mean() * 1e-3 + 1e-2 * gram.diagonal()
-        solved = torch.linalg.solve(gram + torch.diag(ridge), around @ inner.double().T)
-        target.copy_(solved.T.float())
+        target.copy_(torch.linalg.solve(gram + torch.diag(ridge), near.T @ own).T.float())

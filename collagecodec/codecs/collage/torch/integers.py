@@ -67,11 +67,20 @@ class IntegerLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the exact sums before activation, (B, D, H, W)."""
+        weight, bias = self._rounded()
+        return F.conv2d(x, weight, bias, padding=self.padding)
+
+    def of_features(self, x: Tensor) -> Tensor:
+        """Return the exact sums (..., D) of a 1x1 layer for features (..., C)."""
+        weight, bias = self._rounded()
+        return F.linear(x, weight[..., 0, 0], bias)
+
+    def _rounded(self) -> tuple[Tensor, Tensor]:
+        """Return weights and biases as the decoder has them, with the gradient of the unrounded ones."""
         scale = 2.0**self.shift
         limit = 127 / scale
         weight = straight_through(self.integer_weight() / scale, self.weight.clamp(-limit, limit))
-        bias = straight_through(self.integer_bias() / (ACTIVATION_STEPS * scale), self.bias)
-        return F.conv2d(x, weight, bias, padding=self.padding)
+        return weight, straight_through(self.integer_bias() / (ACTIVATION_STEPS * scale), self.bias)
 
 
 class RateLine(nn.Module):
@@ -88,5 +97,11 @@ class RateLine(nn.Module):
 
     def forward(self, rate_index: Tensor) -> Tensor:
         """Return the line's values (B, C, 1, 1); `rate_index` (B, 1, 1, 1) is in multiples of 1/16."""
-        slope = straight_through(self.integer_slope() / 2.0**self.shift, self.slope)
-        return slope.view(1, -1, 1, 1) * rate_index
+        return self._rounded().view(1, -1, 1, 1) * rate_index
+
+    def of_features(self, rate: Tensor) -> Tensor:
+        """Return the line's values (B, M, C) for rate indices (B, M, 1)."""
+        return self._rounded() * rate
+
+    def _rounded(self) -> Tensor:
+        return straight_through(self.integer_slope() / 2.0**self.shift, self.slope)

@@ -127,7 +127,11 @@ class Prior(nn.Module):
     def means(self, codes: Tensor) -> Tensor:
         """Return integer predictions (B, S, H, W) of the first slice's integer codes from its earlier passes."""
         with torch.no_grad():
-            return predict_first_slice(codes, self.weights_of_means())
+            return self.predictions(codes)
+
+    def predictions(self, codes: Tensor, whole: Callable[[Tensor], Tensor] = torch.floor) -> Tensor:
+        """Return the predictions of `means`, rounded by `whole`."""
+        return predict_first_slice(codes, self.weights_of_means(), whole)
 
     def weights_of_means(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the three predictors in units of 1/256: left (S,), diagonal and direct (S, 4 S)."""

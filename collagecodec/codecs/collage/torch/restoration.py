@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from collagecodec.codecs.collage.torch.convolution import PlaneNetwork
 from collagecodec.codecs.collage.torch.integers import IntegerLayer
 
-WIDTH = 32
+WIDTH, DEPTH = 48, 5
 
 
 class Restoration(PlaneNetwork):
     """A network that restores planes (B, 3, H, W), centred on 0, H and W even; the shape does not change."""
 
-    def __init__(self, width: int = WIDTH, depth: int = 4) -> None:
+    def __init__(self, width: int = WIDTH, depth: int = DEPTH) -> None:
         super().__init__(width, depth, outputs=12)
 
     def grown(self, width: int, depth: int) -> Restoration:

@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from collagecodec.codecs.collage.torch.export import export
 from collagecodec.codecs.collage.torch.initialise import initialise
+from collagecodec.codecs.collage.torch.loading import network_of
 from collagecodec.codecs.collage.torch.network import CollageNetwork
+from collagecodec.codecs.collage.torch.structure import TYPICAL_RATIO, mixed_error
 from collagecodec.codecs.collage.torch.transform import rgb_from_ycc, ycc_from_rgb
 from collagecodec.training.config import Recipe, Stage
 from collagecodec.training.data import Crops
@@ -26,7 +28,10 @@ class CollageTask:
 
     The loss of a crop at quantiser step s is (bits per pixel + trade_off / s^2 * MSE) * s / 64. The last factor
     balances the rates, since fine steps cost many more bits than coarse steps. A stage may set a range of
-    `steps`, in pixel levels, and turn every `grey_every`-th crop grey.
+    `steps`, in pixel levels, and turn every `grey_every`-th crop grey. With `structure`, a share of the squared
+    luma error gives way to 1 - MS-SSIM, scaled to the same size in each crop; the figure `loss` counts it at a
+    fixed scale. With `codes_share` below 1 the hypernetwork learns in that share of the updates only; the others
+    restore a random square of `window` pixels.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -34,12 +39,21 @@ class CollageTask:
         rate = recipe.options["rate"]
         self.steps: list[float] = rate["steps"]
         self.trade_off = float(rate["trade_off"])
+        self.structure = float(rate.get("structure", 0))
         self.seed = recipe.seed
         torch.manual_seed(self.seed)
         self.network = CollageNetwork()
+        self.prepared = False
+
+    def start_from(self, folder: Path) -> None:
+        """See `Task.start_from`."""
+        self.network = network_of(folder)
+        self.prepared = True
 
     def prepare(self, crops: Crops) -> None:
-        """Measure the initial scales and predictors of the prior on three batches."""
+        """Measure the initial scales and predictors of the prior on three batches, unless a model gave them."""
+        if self.prepared:
+            return
         initialise(self.network, torch.cat([crops.at(i).float() for i in range(3)]))
 
     def enter(self, stage: Stage) -> None:
@@ -71,18 +85,30 @@ class CollageTask:
         step = self._steps(len(rgb), stage).to(rgb.device)
         if "enlargement" in stage.train:
             return self._enlarging(network, rgb, step)
-        outcome = network(rgb, step, "hypernetwork" in stage.train)
+        structure = float(stage.options.get("structure", self.structure))
+        learn, window = self._economy(stage)
+        outcome = network(rgb, step, learn, structure=structure > 0, window=window)
         pixels = rgb.shape[-1] * rgb.shape[-2]
-        weight = step / 64
+        weight, scale = step / 64, self.trade_off / step**2
         hard, soft = outcome.bits / pixels, outcome.soft_bits / pixels
-        distortion = self.trade_off / step**2 * outcome.error
-        loss = ((hard + soft + distortion) * weight).mean()
+        plain = outcome.error - structure * outcome.luma_error
+        distortion = scale * (plain + structure * mixed_error(outcome.luma_error, outcome.dissimilarity))
+        judged = scale * (plain + structure * TYPICAL_RATIO * outcome.dissimilarity)
         figures = {
-            "loss": float(((hard + distortion) * weight).mean().detach()),
+            "loss": float(((hard + judged) * weight).mean().detach()),
             "bpp": float(hard.mean().detach()),
             "psnr": float((10 * torch.log10(255**2 / outcome.error.detach())).mean()),
         }
-        return loss, figures
+        if structure:
+            figures["ms_ssim"] = float((-10 * torch.log10(outcome.dissimilarity.detach())).mean())
+        return ((hard + soft + distortion) * weight).mean(), figures
+
+    def _economy(self, stage: Stage) -> tuple[bool, int]:
+        """Return whether the codes learn in this update, and the side of the square that is restored if not."""
+        if not self.network.training:
+            return False, 0
+        learn = "hypernetwork" in stage.train and float(torch.rand(())) < stage.options.get("codes_share", 1.0)
+        return learn, 0 if learn else int(stage.options.get("window", 0))
 
     def _steps(self, count: int, stage: Stage) -> Tensor:
         """Draw quantiser steps (count,) in pixel levels, uniform on a logarithmic scale."""
