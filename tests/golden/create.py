@@ -71,10 +71,13 @@ def main(prefix: str, *kinds: str) -> None:
         "dtype": "uint16",
         "options": {**layered, "max_error": 9},
     }
+    mapped = {"model": "aerial-next", "roi": [(600, 200, 300, 150), (40, 40, 30, 20, 0.5)], "roi_quality": 70}
+    made["mapped"] = {"codec": "collage", "channels": 3, "quality": 15, "shape": (1060, 1100), **mapped}
     for name in kinds or made:
         what, file = made[name], FOLDER / f"{prefix}-{name}.clg"
         options = {"quality": what.get("quality", 45)} if what["codec"] == "collage" else {}
         picture = banded(what) if what["codec"] == "layers" else plain(what)
+        options |= {key: what[key] for key in ("model", "roi", "roi_quality") if key in what}
         data = collagecodec.encode(picture, codec=what["codec"], options=what.get("options"), **options)
         if file.exists():
             raise SystemExit(f"{file.name} is there already; golden files are never replaced")
