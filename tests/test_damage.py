@@ -48,8 +48,8 @@ def test_pixels_outside_of_the_damaged_area_are_untouched(data: bytes, tile: int
     assert decoded.damaged == [tile]
     ((x, y, w, h),) = decoded.damaged_areas
     left, top = TILE * (tile % 4), TILE * (tile // 4)
-    # Half an atom, and four layers of the restoration of the model 'tiny'.
-    reach = 16 + 2 * 4
+    # Half an atom, and five layers of the restoration of the model 'tiny'.
+    reach = 16 + 2 * 5
     assert (x, y) == (max(left - reach, 0), max(top - reach, 0))
     assert (x + w, y + h) == (min(left + TILE + reach, 150), min(top + TILE + reach, 140))
     changed = (whole != damaged).any(axis=2)

@@ -14,7 +14,8 @@ from bitstream.container import Reader
 from collagecodec.codecs.collage.bounds import check_sums, largest_sums
 from collagecodec.codecs.collage.decoder import MAX_PRODUCT, Picture
 from collagecodec.codecs.collage.model import load_decoder
-from collagecodec.codecs.collage.prior import MAX_CODE, Prior, check_codes
+from collagecodec.codecs.collage.prior import MAX_CODE, chained, in_range
+from collagecodec.codecs.collage.quincunx_prior import QuincunxPrior
 from collagecodec.codecs.models import find_decoder, read_tensors
 from collagecodec.errors import FormatError
 
@@ -53,6 +54,7 @@ def test_planes_are_those_of_the_specification(name: str) -> None:
     rows, columns = picture.layout.block_rows, picture.layout.block_columns
     slices, n = len(model.prior.slices), model.dictionary.cell
     ((_, stored),) = picture.tile_rows(0, rows + 1, 0, columns + 1, slices)
+    stored = stored[..., :-1]
     products = stored.astype(np.int64) * picture.multipliers
     assert np.abs(stored).max() <= MAX_CODE
     assert 2**13 < np.abs(products).max() <= MAX_PRODUCT
@@ -91,13 +93,13 @@ def test_codes_and_products_are_bounded_to_the_unit(monkeypatch: pytest.MonkeyPa
     def decoded(code: int, multiplier: int) -> np.ndarray:
         codes = np.zeros((1, 1, channels), np.int32)
         codes[0, 0, -1] = code
-        monkeypatch.setattr(Prior, "decode", lambda *_: codes)
+        monkeypatch.setattr(QuincunxPrior, "decode", lambda *_: codes)
         picture.multipliers = np.full_like(picture.multipliers, multiplier)
         return picture._decode_tile(memoryview(b""), (1, 1), 1)
 
     for sign in (1, -1):
-        assert decoded(sign * MAX_CODE, 8)[0, 0, -1] == sign * MAX_CODE
-        assert decoded(sign * MAX_PRODUCT // 64, 64)[0, 0, -1] == sign * 4096
+        assert decoded(sign * MAX_CODE, 8)[0, 0, -2] == sign * MAX_CODE
+        assert decoded(sign * MAX_PRODUCT // 64, 64)[0, 0, -2] == sign * 4096
         for code, multiplier in ((MAX_CODE + 1, 1), (2405, 109), (2**24, 1)):
             with pytest.raises(FormatError, match="a code is beyond the range"):
                 decoded(sign * code, multiplier)
@@ -105,12 +107,12 @@ def test_codes_and_products_are_bounded_to_the_unit(monkeypatch: pytest.MonkeyPa
 
 def test_codes_that_others_are_predicted_from_are_bounded() -> None:
     for sign in (1, -1):
-        check_codes(np.full((2, 2), sign * MAX_CODE, np.int32))
+        in_range(np.full((2, 2), sign * MAX_CODE, np.int32))
         with pytest.raises(FormatError, match="a code is beyond the range"):
-            check_codes(np.full((2, 2), sign * (MAX_CODE + 1), np.int32))
+            in_range(np.full((2, 2), sign * (MAX_CODE + 1), np.int32))
     # Symbols that add up beyond the range with their predictions.
     fingerprint = Reader(hostile.golden("v1-collage-3.clg")).header.fingerprint.hex()
     predictor = load_decoder(fingerprint).prior.predictor
     symbols = np.full((1, 9, predictor.left.size), MAX_CODE, np.int32)
     with pytest.raises(FormatError, match="a code is beyond the range"):
-        predictor.chain(symbols, np.ones(symbols.shape, bool), True)
+        chained(predictor.left, symbols)

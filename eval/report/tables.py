@@ -18,6 +18,7 @@ from eval.harness.aggregate import RATES, psnr_at
 from eval.harness.store import read_rows
 from eval.report import bounded_tables, ifs_tables, published_tables
 from eval.report.sources import csv_rows, json_lines, markdown, text_of
+from eval.report.validation_tables import validation
 
 NAMES = MappingProxyType(
     {
@@ -248,6 +249,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "timing-short": partial(timing, labels=("collage", "avif-420-s6", "webp", "jpeg")),
         "bounded": bounded_tables.bounded,
         "bounded-16": bounded_tables.deep,
+        "validation-aerial-next": partial(validation, model="aerial-next"),
         "coin": published_tables.coin,
         "pifs-kodak": partial(
             rates, folder="pifs-kodak", labels=("pifs-quadtree", "jpeg", "jpeg2000-psnr"), tests=_PIFS

@@ -35,6 +35,9 @@ NOT_RUN = {
     ("training.md", "needs data and hours",
      f"collage train {_AERIAL} --data FOLDER --data FOLDER --out runs/aerial --export models/aerial"),
     ("training.md", "needs data and hours",
+     "collage train models/aerial-next/config.toml --from models/aerial-next --data FOLDER --data FOLDER "
+     "--out runs/mine --export models/mine"),
+    ("training.md", "needs data and hours",
      "python -m eval curves --log runs/aerial/log.jsonl --out training.svg"),
     ("training.md", "needs data", "python -m eval ladder --model models/aerial --limit 3"),
     ("research.md", "needs data",

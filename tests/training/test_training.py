@@ -45,7 +45,7 @@ train = ["prior", "hypernetwork", "dictionary", "restoration"]
 rates = {{ prior = 1e-3, hypernetwork = 1e-3, dictionary = 1e-4, restoration = 1e-3 }}
 [[stage]]
 name = "larger"
-restoration = [36, 5]
+restoration = [50, 6]
 batch = 2
 updates = 2
 train = ["prior", "restoration"]
@@ -165,7 +165,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(recipe, picture
             trained(recipe, pictures, tmp_path / "parts", stop_after)
     parts = trained(recipe, pictures, tmp_path / "parts")
     expected, found = whole.task.network.state_dict(), parts.task.network.state_dict()
-    assert expected["restoration.out.weight"].shape == (12, 36, 3, 3)
+    assert expected["restoration.out.weight"].shape == (12, 50, 3, 3)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
     entries = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
     assert sum("validation" not in entry for entry in entries) == 7

@@ -163,8 +163,8 @@ class Picture:
         for offset in np.unique(offsets):
             here = codes[offsets == offset]
             largest = np.maximum(here.max(0), -here.min(0)).astype(np.int64)
-            scales = self.quantisers.multipliers(int(offset))[: len(largest)]
-            if (largest > MAX_CODE).any() or (largest * scales > MAX_PRODUCT).any():
+            scales = self.quantisers.multipliers(int(offset)) if offset else self.multipliers
+            if (largest > MAX_CODE).any() or (largest * scales[: len(largest)] > MAX_PRODUCT).any():
                 raise FormatError("a code is beyond the range of the format: the file is damaged")
         return np.concatenate([codes, offsets[..., None]], axis=2, dtype=np.int16, casting="unsafe")
 
