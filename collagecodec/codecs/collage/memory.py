@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bitstream.container import Header
-from collagecodec.codecs.collage.decoder import BAND_CELLS, MIN_BAND, STRIP_CELLS, Layout, finishing_margin
+from collagecodec.codecs.collage.decoder import BAND_CELLS, MIN_BAND, STRIP_CELLS, finishing_margin
+from collagecodec.codecs.collage.layout import Layout
 from collagecodec.codecs.collage.model import DecoderModel
 from collagecodec.codecs.collage.rendering import MAX_DOUBLINGS, MAX_THREADS, doublings_for
 from collagecodec.sampling.bands import resampling_bytes

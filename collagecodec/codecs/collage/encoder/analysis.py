@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from collagecodec.codecs.collage.decoder import Layout
 from collagecodec.codecs.collage.dictionary import QUADRANTS
 from collagecodec.codecs.collage.encoder.hypernetwork import HyperNetwork, LogStep
+from collagecodec.codecs.collage.layout import Layout
 from collagecodec.codecs.collage.model import DecoderModel, load_decoder
 from collagecodec.codecs.models import current, read_tensors
 

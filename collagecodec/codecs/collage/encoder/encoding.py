@@ -15,11 +15,11 @@ from bitstream import varint
 from bitstream.container import Header, write_to
 from bitstream.entropy import encode as encode_symbols
 from collagecodec.codecs.alpha import pack_alpha
-from collagecodec.codecs.collage.decoder import Layout
 from collagecodec.codecs.collage.encoder.analysis import EncoderModel, Part, Patch, patches
 from collagecodec.codecs.collage.encoder.quantised import Quantised
 from collagecodec.codecs.collage.encoder.window import Window
 from collagecodec.codecs.collage.hierarchical_prior import HierarchicalPrior
+from collagecodec.codecs.collage.layout import Layout
 from collagecodec.codecs.collage.model import DecoderModel
 from collagecodec.codecs.collage.quantiser import MAX_OFFSET, OFFSETS_PER_OCTAVE, STEP
 from collagecodec.codecs.collage.tile_head import coded_tile
