@@ -120,7 +120,7 @@ class Picture:
             rate_index: RateIndex = self.rate_index
             if head.offsets is not None:
                 offsets, rate_index = head.offsets, self.quantisers.indices(head.offsets)
-            codes = prior.decode(fetch, *shape, rate_index, self.active, slices, head.shifts)
+            codes = prior.decode(fetch, *shape, rate_index, self.active, slices, head.shifts, head.offsets)
         else:
             codes = prior.decode(fetch, *shape, self.rate_index, self.active, slices)
         if slices == len(prior.slices):

@@ -23,9 +23,12 @@ from bitstream.entropy import Tables
 from collagecodec.codecs.collage.hierarchical_order import FIRST_STRIDE, PassCells, cells_of
 from collagecodec.codecs.collage.integers import ACTIVATION_MAX, Bytes, IntegerLayer
 from collagecodec.codecs.collage.prior import MAX_CODE, Codes, Fetch, TableNumbers, chained, in_range
+from collagecodec.codecs.collage.quantiser import rescaled
 
 RateIndex = int | NDArray[np.integer]
 """The rate index of a tile, or of each of its cells in raster order, (M,)."""
+Offsets = NDArray[np.integer] | None
+"""The quantiser map of a tile, (rows, columns); None if it is flat."""
 Exchange = Callable[[int, TableNumbers, Codes | None], Codes]
 """Codes a pass: from its number, its table numbers and, when encoding, its symbols to its symbols."""
 
@@ -84,9 +87,13 @@ class Predictor:
     around: tuple[NDArray[np.float64], ...]
     """For each later pass the weights of all channels of its four nearest cells, cell by cell: (4 S, S)."""
 
-    def of_pass(self, codes: Codes, cells: PassCells, number: int) -> Codes:
+    def of_pass(self, codes: Codes, cells: PassCells, number: int, offsets: Offsets) -> Codes:
         """Predict the codes (M, S) of pass 1 and later from the codes (cells + 1, S), the last of them zero."""
-        near = codes[cells.mirrored].reshape(len(cells.flat), -1).astype(np.float64)
+        around = codes[cells.mirrored]
+        if offsets is not None:
+            differences = np.append(offsets, 0)[cells.mirrored] - offsets.ravel()[cells.flat][:, None]
+            around = rescaled(around, differences[..., None])
+        near = around.reshape(len(cells.flat), -1).astype(np.float64)
         # All sums are integers far below 2^53, so the float64 product is exact.
         return np.floor((near @ self.around[number - 1] + 128) / 256).astype(np.int32)
 
@@ -127,21 +134,22 @@ class HierarchicalPrior:
         active: NDArray[np.bool_],
         slices: int,
         shifts: NDArray[np.int32],
+        offsets: Offsets = None,
     ) -> Codes:
         """Decode the first `slices` slices of a tile: codes (rows, columns, C') int32 of their channels.
 
         `active` (C,) says which channels are coded, and `fetch` decodes the symbols of these channels. Codes
-        of inactive channels are zero. `shifts` has an entry for each pass. Raises FormatError for a code beyond
-        +-`MAX_CODE` that others depend on.
+        of inactive channels are zero. `shifts` has an entry for each pass, `offsets` (rows, columns) are those
+        of a quantiser map. Raises FormatError for a code beyond +-`MAX_CODE` that others depend on.
         """
 
         def exchange(number: int, tables: TableNumbers, _: Codes | None) -> Codes:
             return fetch(shifted(tables, int(shifts[number]), len(self.tables)))
 
-        return _Walk(self, rows, columns, rate_index, active, None, slices).run(exchange)
+        return _Walk(self, rows, columns, rate_index, active, None, slices, offsets).run(exchange)
 
     def encode(
-        self, wanted: Codes, rate_index: RateIndex, active: NDArray[np.bool_]
+        self, wanted: Codes, rate_index: RateIndex, active: NDArray[np.bool_], offsets: Offsets = None
     ) -> tuple[Codes, list[CodedPass]]:
         """Return the codes that the decoder will have, and all passes that have cells, with tables not shifted.
 
@@ -157,7 +165,7 @@ class HierarchicalPrior:
 
         rows, columns, channels = wanted.shape
         flat = np.clip(wanted, -MAX_CODE, MAX_CODE).reshape(-1, channels)
-        walk = _Walk(self, rows, columns, rate_index, active, flat, len(self.slices))
+        walk = _Walk(self, rows, columns, rate_index, active, flat, len(self.slices), offsets)
         return walk.run(exchange), coded
 
 
@@ -173,9 +181,10 @@ class _Walk:
         active: NDArray[np.bool_],
         wanted: Codes | None,
         slices: int,
+        offsets: Offsets,
     ) -> None:
         self.prior, self.rows, self.columns, self.rate_index = prior, rows, columns, rate_index
-        self.active, self.wanted, self.slices = active, wanted, slices
+        self.active, self.wanted, self.slices, self.offsets = active, wanted, slices, offsets
         channels, cells = prior.slices[slices - 1].last, rows * columns
         # The last row of every array stands for all cells outside the tile.
         self.codes = np.zeros((cells + 1, channels), np.int32)
@@ -200,6 +209,9 @@ class _Walk:
             features = _side_by_side(before, self.seen[:, channels] if own is None else own, cells)
             index_of = self.rate_index if isinstance(self.rate_index, int) else self.rate_index[cells.flat]
             tables = network(features, index_of, len(self.prior.tables))
+            if index == 0:
+                # A wrong brightness would be seen: no code of the first slice is taken for surely predicted.
+                tables = np.maximum(tables, 1)
             symbols, codes = self._pass(index, number, channels, cells, tables)
             self.codes[cells.flat, channels] = codes
             magnitude = np.minimum(np.abs(symbols), len(self.prior.magnitudes) - 1)
@@ -226,7 +238,7 @@ class _Walk:
             return self._blind_pass(wanted, tables, active)
         means = np.zeros(tables.shape, np.int32)
         if index == 0:
-            means = self.prior.predictor.of_pass(self.codes[:, channels], cells, number) * active
+            means = self.prior.predictor.of_pass(self.codes[:, channels], cells, number, self.offsets) * active
         symbols = None if wanted is None else np.where(tables > 0, wanted - means, 0)
         symbols = self._exchange(tables, symbols, active)
         return symbols, symbols if index else in_range(symbols + means)
@@ -236,11 +248,12 @@ class _Walk:
     ) -> tuple[Codes, Codes]:
         shape = (-(-self.rows // FIRST_STRIDE), -(-self.columns // FIRST_STRIDE), tables.shape[1])
         weights = self.prior.predictor.left
+        offsets = None if self.offsets is None else self.offsets[::FIRST_STRIDE, ::FIRST_STRIDE]
         if wanted is None:
             symbols = self._exchange(tables, None, active)
-            _, codes = chained(weights, symbols.reshape(shape))
+            _, codes = chained(weights, symbols.reshape(shape), offsets=offsets)
         else:
-            grid, codes = chained(weights, wanted.reshape(shape), ((tables > 0) & active).reshape(shape))
+            grid, codes = chained(weights, wanted.reshape(shape), ((tables > 0) & active).reshape(shape), offsets)
             symbols = self._exchange(tables, grid.reshape(tables.shape), active)
         return symbols, codes.reshape(tables.shape)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from collagecodec.codecs.collage.quantiser import rescaled
 from collagecodec.errors import FormatError
 
 Codes = NDArray[np.int32]
@@ -29,27 +30,34 @@ def in_range(codes: Codes) -> Codes:
 
 
 def chained(
-    weights: NDArray[np.int64], given: Codes, free: NDArray[np.bool_] | None = None
+    weights: NDArray[np.int64],
+    given: Codes,
+    free: NDArray[np.bool_] | None = None,
+    offsets: NDArray[np.integer] | None = None,
 ) -> tuple[Codes, Codes]:
     """Return symbols and codes of the cells of a first pass, which form a grid (H, W, S).
 
     Each cell is predicted from its left neighbour in the grid, in the first column from the cell above, with
     `weights` (S,) in units of 1/256. `given` (H, W, S) holds the symbols, or, with `free`, the wanted codes of an
-    encoder; symbols that are not `free` (H, W, S) are zero then. Raises FormatError for a code beyond
-    +-`MAX_CODE`.
+    encoder; symbols that are not `free` (H, W, S) are zero then. With `offsets`
+    (H, W) of a quantiser map, codes are brought to the step of the cell that they predict. Raises FormatError
+    for a code beyond +-`MAX_CODE`.
     """
     symbols, codes = np.zeros_like(given), np.zeros_like(given)
     weights = weights.astype(np.int32)
 
-    def fill(where: tuple[slice, slice], before: Codes) -> None:
-        means = (weights * before + 128) >> 8
+    def fill(where: tuple[slice, slice], before: tuple[slice, slice]) -> None:
+        known = codes[before]
+        if offsets is not None and known.size:
+            known = rescaled(known, (offsets[before] - offsets[where])[..., None])
+        means = (weights * known + 128) >> 8 if known.size else np.zeros_like(given[where])
         symbols[where] = given[where] if free is None else np.where(free[where], given[where] - means, 0)
         codes[where] = in_range(symbols[where] + means)
 
     height, width = given.shape[:2]
+    first = slice(0, 1)
     for row in range(height):
-        above = codes[row - 1 : row, :1] if row else np.zeros_like(codes[:1, :1])
-        fill((slice(row, row + 1), slice(0, 1)), above)
+        fill((slice(row, row + 1), first), (slice(max(row - 1, 0), row), first))
     for column in range(1, width):
-        fill((slice(None), slice(column, column + 1)), codes[:, column - 1 : column])
+        fill((slice(None), slice(column, column + 1)), (slice(None), slice(column - 1, column)))
     return symbols, codes

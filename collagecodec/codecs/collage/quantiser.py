@@ -46,6 +46,8 @@ def multipliers(step_code: int, gains: NDArray[np.integer]) -> NDArray[np.int64]
 MAX_OFFSET = 48
 """Largest magnitude of an offset: twelve octaves."""
 OFFSETS_PER_OCTAVE = 4
+_FAR = 60
+"""Difference of offsets, fifteen octaves, beyond which every code but 0 leaves the range."""
 _ROOTS = (1048576, 1246974, 1482910, 1763488)
 """2^(i/4) in 2^-20."""
 
@@ -63,6 +65,20 @@ def offset_step_codes(step_code: int) -> NDArray[np.int64]:
         total = (step_code * _ROOTS[quarter] << (octave + 12)) + (1 << 31)
         codes.append(min(max(total >> 32, MIN_STEP), MAX_STEP))
     return np.array(codes, np.int64)
+
+
+def rescaled(codes: NDArray[np.int32], differences: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Return codes as they would be at another step: floor(q 2^(d / 4) + 1/2), clipped to +-32767.
+
+    The differences d = offset of the code - offset of the other step broadcast against the codes.
+
+    >>> rescaled(np.array([3, -3, 100]), np.array([4, -8, 96])).tolist()
+    [6, -1, 32767]
+    """
+    limited = np.minimum(differences, _FAR).astype(np.int64)
+    shift = 20 - limited // OFFSETS_PER_OCTAVE
+    products = codes.astype(np.int64) * np.array(_ROOTS, np.int64)[limited % OFFSETS_PER_OCTAVE]
+    return np.clip((products + (1 << (shift - 1))) >> shift, -(2**15) + 1, 2**15 - 1).astype(np.int32)
 
 
 class Quantisers:

@@ -35,6 +35,16 @@ def test_a_region_gets_more_bits_and_the_rest_keeps_its_own(picture):
     assert error(picture, chosen, far) == pytest.approx(error(picture, plain, far), rel=0.1)
 
 
+def test_cells_beside_a_region_keep_their_brightness(picture):
+    decoded = [
+        collagecodec.decode(encode(picture, quality=10, **each))
+        for each in ({}, {"roi": [BOX], "roi_quality": 95})
+    ]
+    means = [each.reshape(10, 16, 12, 16, 3).mean((1, 3, 4)) for each in (picture, *decoded)]
+    wrong = [np.abs(each - means[0]) for each in means[1:]]
+    assert wrong[1].max() <= wrong[0].max() + 1
+
+
 def test_weights_and_quality_set_how_much(picture):
     finest = encode(picture, roi=[BOX], roi_quality=90)
     half = encode(picture, roi=[(*BOX, 0.5)], roi_quality=90)

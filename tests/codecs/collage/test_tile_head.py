@@ -8,7 +8,7 @@ import pytest
 from bitstream.entropy import Decoder, Tables, encode
 from bitstream.errors import FormatError
 from collagecodec.codecs.collage.hierarchical_prior import CodedPass, shifted
-from collagecodec.codecs.collage.quantiser import MAX_OFFSET, Quantisers, multipliers, offset_step_codes
+from collagecodec.codecs.collage.quantiser import MAX_OFFSET, Quantisers, multipliers, offset_step_codes, rescaled
 from collagecodec.codecs.collage.tile_head import HEAD_TABLE, MAX_SHIFT, coded_tile, read_head
 from collagecodec.codecs.laplace import tables
 
@@ -99,6 +99,15 @@ def test_every_cell_has_its_own_quantiser():
     assert scales[0, 1].tolist() == multipliers(320, gains).tolist()
     assert scales[1, 0].tolist() == multipliers(2560, gains).tolist()
     assert (np.diff(indices.reshape(2, 2), axis=1) < 0).all()
+
+
+def test_codes_at_another_step():
+    codes = np.arange(-40, 41, dtype=np.int32)
+    for difference in (-9, -1, 0, 3, 8):
+        exact = np.floor(codes * 2.0 ** (difference / 4) + 0.5)
+        assert np.abs(rescaled(codes, np.array(difference)) - exact).max() <= (0 if difference % 4 == 0 else 1)
+    far = rescaled(np.array([-1, 0, 1], np.int32), np.array([96, 96, 96]))
+    assert far.tolist() == [-(2**15) + 1, 0, 2**15 - 1]
 
 
 def test_tables_of_fewer_numbers_are_enough_for_a_head():

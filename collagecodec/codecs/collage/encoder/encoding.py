@@ -112,7 +112,7 @@ class PictureEncoder:
         """Return the coded symbols of a tile with its head."""
         prior, index = self.model.decoder.prior, quantised.rate_index
         if isinstance(prior, HierarchicalPrior):
-            _, coded = prior.encode(wanted, index, active)
+            _, coded = prior.encode(wanted, index, active, quantised.offsets)
             return encode_symbols(
                 coded_tile(coded, prior.pass_count, quantised.offsets, prior.tables), prior.tables
             )

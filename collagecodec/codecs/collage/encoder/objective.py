@@ -20,6 +20,7 @@ from collagecodec.codecs.collage.model import DecoderModel
 from collagecodec.codecs.collage.quantiser import (
     CODE_UNIT,
     MAX_OFFSET,
+    OFFSETS_PER_OCTAVE,
     STEP_UNIT,
     Quantisers,
     multipliers,
@@ -66,6 +67,7 @@ class Objective:
         steps = (multipliers(step_code, decoder.gains) / CODE_UNIT).astype(np.float32)
         self.steps = torch.from_numpy(steps).view(1, -1, 1, 1)
         """Quantiser steps in pixel levels, (1, C, 1, 1) or (1, C, R, S)."""
+        self.ratio: Tensor | None = None
         self.rate_index = torch.full((1, 1, 1, 1), rate_index_of(step_code) / ACTIVATION_STEPS)
         """Rate index / 16, (1, 1, 1, 1) or (1, 1, R, S)."""
         self.half = half_pays(self.steps.device)
@@ -91,6 +93,7 @@ class Objective:
         scales, indices = self.quantisers.at(offsets), self.quantisers.indices(offsets)
         mapped.steps = torch.from_numpy((scales / CODE_UNIT).astype(np.float32)).permute(2, 0, 1)[None]
         mapped.rate_index = torch.from_numpy(indices.reshape(1, 1, *offsets.shape) / ACTIVATION_STEPS).float()
+        mapped.ratio = torch.from_numpy(2.0 ** (offsets / OFFSETS_PER_OCTAVE)).float()[None, None]
         codes = offset_step_codes(self.step_code)[offsets + MAX_OFFSET]
         finest = np.minimum.reduce([codes[:-1, :-1], codes[1:, :-1], codes[:-1, 1:], codes[1:, 1:]])
         weights = torch.from_numpy(_weight(finest.astype(np.float32)))[None, None]
@@ -100,6 +103,10 @@ class Objective:
     def index_of(self, own: tuple[slice, ...]) -> Tensor:
         """Return the rate index of the cells in `own`, or the only one."""
         return self.rate_index[own] if self.rate_index.numel() > 1 else self.rate_index
+
+    def ratio_of(self, own: tuple[slice, ...]) -> Tensor | None:
+        """Return the steps of the cells in `own` in units of the picture's, (1, 1, r, s); None if all are equal."""
+        return None if self.ratio is None else self.ratio[own]
 
     def _weights(self, rows: slice, width: int) -> Tensor:
         return self.weight[:, :, rows, :width] if self.weight.numel() > 1 else self.weight
@@ -179,8 +186,15 @@ class Rate:
         first = prior.slices[1]
         leaf = codes.clone().requires_grad_()
         means = torch.zeros_like(codes)
-        means[:, :first] = prior.predictions(torch.round(codes[:, :first]))
-        drift = prior.predictions(leaf[:, :first], whole=_unrounded)
+        ratio = objective.ratio_of(region.own)
+        whole = torch.round(codes[:, :first])
+        means[:, :first] = (
+            prior.predictions(whole)
+            if ratio is None
+            else torch.round(prior.predictions(whole * ratio, whole=_unrounded) / ratio)
+        )
+        scaled = leaf[:, :first] if ratio is None else leaf[:, :first] * ratio
+        drift = prior.predictions(scaled, whole=_unrounded) / (1.0 if ratio is None else ratio)
         moved = (leaf if smooth else codes) - means
         moved = torch.cat([moved[:, :first] + (drift.detach() - drift), moved[:, first:]], 1)
         self.symbols = moved.detach()
