@@ -105,7 +105,7 @@ class Objective:
         return self.rate_index[own] if self.rate_index.numel() > 1 else self.rate_index
 
     def ratio_of(self, own: tuple[slice, ...]) -> Tensor | None:
-        """Return the steps of the cells in `own` in units of the picture's, (1, 1, r, s); None if all are equal."""
+        """Return the steps of the cells in `own` / the picture's step, (1, 1, r, s); None if all are equal."""
         return None if self.ratio is None else self.ratio[own]
 
     def _weights(self, rows: slice, width: int) -> Tensor:
