@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import platform
-import stat
 import subprocess
 import tempfile
-import warnings
 from pathlib import Path
+
+from collagecodec.kernels import cache
+from collagecodec.kernels.cache import UntrustedCacheWarning
+
+__all__ = ["UntrustedCacheWarning", "cached", "compiled", "load"]
 
 SOURCE = Path(__file__).with_name("native.cpp")
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC")
-
-
-class UntrustedCacheWarning(UserWarning):
-    """The cache folder can be written by others, so that nothing is loaded from it or kept in it."""
 
 
 def load(compiler: str) -> ctypes.CDLL:
@@ -39,37 +37,8 @@ def load(compiler: str) -> ctypes.CDLL:
 
 
 def cached(compiler: str) -> Path | None:
-    """Return the library in the cache folder, compiled if it is missing; None if the folder cannot be trusted.
-
-    A file that others can write, or that belongs to someone else, is replaced.
-    """
-    try:
-        # RuntimeError: there is no home folder.
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "collagecodec"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _only_ours(folder.stat()):
-            warnings.warn(
-                f"{folder} belongs to someone else or can be written by others: native.cpp is compiled for this "
-                "process alone; 'chmod go-w' on a folder of yours makes it fit to keep the library",
-                UntrustedCacheWarning,
-                stacklevel=2,
-            )
-            return None
-        library = folder / f"fractals-{_key(compiler)}.so"
-        if not library.is_symlink() and library.is_file() and _only_ours(library.stat()):
-            return library
-        with tempfile.TemporaryDirectory(dir=folder) as private:
-            compiled(compiler, Path(private) / library.name).replace(library)
-    except (OSError, RuntimeError):
-        return None
-    return library
-
-
-def _only_ours(status: os.stat_result) -> bool:
-    """Whether a file or folder belongs to the user of this process, and nobody else can write to it."""
-    if not hasattr(os, "getuid"):
-        return False  # these rights mean nothing on this system
-    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    """Return the library in the cache folder, compiled if it is missing; see `collagecodec.kernels.cache`."""
+    return cache.cached(f"fractals-{_key(compiler)}.so", lambda library: compiled(compiler, library))
 
 
 def compiled(compiler: str, library: Path) -> Path:
